@@ -1,0 +1,23 @@
+/**
+ * The plugin point "where an address comes from".
+ *
+ * @module
+ */
+
+import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base, Machine } from "../protocols/core/machine.ts";
+import type { Random } from "../protocols/core/random.ts";
+
+/** What a provider finds. After `done` nothing follows but what keep-alive brings: a candidate that changed. */
+export type CandidateEvent =
+  | { readonly type: "candidate"; readonly candidate: LocalCandidate }
+  | { readonly type: "withdrawn"; readonly candidate: LocalCandidate }
+  | { readonly type: "error"; readonly base: Base; readonly reason: string }
+  | { readonly type: "done" };
+
+/** Finds candidates on bases that exist already: the mapping it finds must be the one that QUIC will use. */
+export interface CandidateProvider {
+  readonly name: string;
+  /** Starts to gather at `context.now`. The bases stay the caller's. */
+  gather(bases: readonly Base[], context: { readonly now: number; readonly random: Random }): Machine<CandidateEvent>;
+}

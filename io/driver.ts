@@ -1,0 +1,104 @@
+/**
+ * The driver: hands a machine its datagrams and instants and drains its polls, in the one order there is (design
+ * decision 2). The same code on real sockets and in the laboratory.
+ *
+ * @module
+ */
+
+import type { Datagram, Machine } from "../protocols/core/machine.ts";
+import type { Host, HostSink, SocketError } from "./host.ts";
+
+/**
+ * Datagrams sent before received ones get their turn: the default receive buffer of a peer holds about 90, and a sender
+ * that never listens does not see its losses.
+ */
+export const MAX_BURST_DATAGRAMS = 32;
+
+/** A machine that wants to know about failing sockets. */
+export interface SocketErrorHandler {
+  handleSocketError(error: SocketError, now: number): void;
+}
+
+/** Drives one machine on one host. */
+export class Driver<Event> implements HostSink {
+  readonly #machine: Machine<Event> & Partial<SocketErrorHandler>;
+  readonly #host: Host;
+  readonly #onEvent: (event: Event) => void;
+  readonly #socketErrors = new Map<string, number>();
+  #hasRoom = true;
+  #draining = false;
+  #again = false;
+
+  /**
+   * @param onEvent Gets each event of the machine, in order, while the driver drains. It may call commands of the machine
+   * and then `drain`, which is taken up when the event has been handled.
+   */
+  constructor(machine: Machine<Event> & Partial<SocketErrorHandler>, host: Host, onEvent: (event: Event) => void) {
+    this.#machine = machine;
+    this.#host = host;
+    this.#onEvent = onEvent;
+    host.attach(this);
+  }
+
+  /** How often each kind of socket error was seen, by the system's name for it. */
+  get socketErrors(): ReadonlyMap<string, number> {
+    return this.#socketErrors;
+  }
+
+  handleDatagram(datagram: Datagram): void {
+    this.#machine.handleDatagram(datagram, this.#host.now());
+  }
+
+  handleAlarm(): void {
+    this.#machine.handleTimeout(this.#host.now());
+    this.drain();
+  }
+
+  handleRoom(): void {
+    this.#hasRoom = true;
+    this.drain();
+  }
+
+  handleSocketError(error: SocketError): void {
+    this.#socketErrors.set(error.code, (this.#socketErrors.get(error.code) ?? 0) + 1);
+    this.#machine.handleSocketError?.(error, this.#host.now());
+  }
+
+  /** Drains the machine: call it after every command. Harmless at any time. */
+  drain(): void {
+    if (this.#draining) {
+      this.#again = true;
+      return;
+    }
+    this.#draining = true;
+    let yielded = false;
+    do {
+      this.#again = false;
+      for (let event = this.#machine.pollEvent(); event !== undefined; event = this.#machine.pollEvent()) {
+        this.#onEvent(event);
+      }
+      yielded = this.#transmit();
+    } while (this.#again || this.#hasEvents());
+    this.#draining = false;
+    this.#host.setAlarm(yielded ? this.#host.now() : this.#machine.pollTimeout());
+  }
+
+  /** Whether the burst ended before the machine ran dry. */
+  #transmit(): boolean {
+    const now = this.#host.now();
+    for (let sent = 0; this.#hasRoom; sent++) {
+      if (sent === MAX_BURST_DATAGRAMS) return true;
+      const datagram = this.#machine.pollTransmit(now);
+      if (datagram === undefined) return false;
+      this.#hasRoom = this.#host.send(datagram);
+    }
+    return false;
+  }
+
+  #hasEvents(): boolean {
+    const event = this.#machine.pollEvent();
+    if (event === undefined) return false;
+    this.#onEvent(event);
+    return true;
+  }
+}

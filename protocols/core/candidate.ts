@@ -1,0 +1,28 @@
+/**
+ * A transport address that may be worth trying, as every finder, signaling and traversal engine says it
+ * (RFC 8445 §4 "Candidate").
+ *
+ * @module
+ */
+
+import type { Address } from "./address.ts";
+import type { Base } from "./machine.ts";
+
+/** How the address was learnt: RFC 8445 §5.1.1; `relay` is for issues to come. */
+export type CandidateType = "host" | "srflx" | "prflx" | "relay";
+
+/** A candidate of our own: it knows the base behind it. */
+export interface LocalCandidate {
+  readonly type: CandidateType;
+  readonly address: Address;
+  /** The base that packets are sent from: RFC 8445 §4. */
+  readonly base: Base;
+  /** Where the address was learnt, for `srflx` and `relay`. */
+  readonly server?: Address;
+}
+
+/** A candidate of the peer's, as it came through signaling. */
+export interface RemoteCandidate {
+  readonly type: CandidateType;
+  readonly address: Address;
+}

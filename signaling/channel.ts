@@ -1,0 +1,46 @@
+/**
+ * The plugin point "how offers and candidates travel": a channel of small text messages, and the machines that speak
+ * over one without knowing what carries it.
+ *
+ * @module
+ */
+
+/** Largest message, in UTF-16 units: an offer with 12 candidates stays far below it. */
+export const MAX_MESSAGE_LENGTH = 8192;
+
+/**
+ * A two-way carrier of messages. The first message sent is written together with whatever opens the carrier (a WebSocket:
+ * in a header of the upgrade request), so that it costs no round trip of its own.
+ */
+export interface MessageChannel {
+  /** Sends a message. Dropped silently once the channel is closed. @throws {RangeError} If it is too long. */
+  send(message: string): void;
+  /** Ends when the peer or the network closes the channel; errors with the reason when it broke. */
+  readonly messages: ReadableStream<string>;
+  /** Closes it. Harmless when it is closed already. */
+  close(): void;
+}
+
+/** Opens channels. */
+export interface Signaling {
+  readonly name: string;
+  /** Resolves once the carrier is up (a WebSocket: once TCP is), before anything is sent. */
+  open(options: { readonly signal: AbortSignal }): Promise<MessageChannel>;
+}
+
+/**
+ * A synchronous machine over messages: what caller, listener and hub are, on sockets and in the laboratory alike. Instants
+ * are monotonic milliseconds.
+ */
+export interface MessageMachine<Event> {
+  /** The carrier is up: messages may be sent. */
+  handleOpen(now: number): void;
+  handleMessage(message: string, now: number): void;
+  /** The carrier is gone. */
+  handleClosed(now: number): void;
+  handleTimeout(now: number): void;
+  /** The next message to send. */
+  pollMessage(): string | undefined;
+  pollEvent(): Event | undefined;
+  pollTimeout(): number | undefined;
+}
