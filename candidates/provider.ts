@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Machine } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
@@ -15,9 +16,15 @@ export type CandidateEvent =
   | { readonly type: "error"; readonly base: Base; readonly reason: string }
   | { readonly type: "done" };
 
+/** What a provider's `gather` returns. */
+export interface CandidateMachine extends Machine<CandidateEvent> {
+  /** Takes servers that become known later: the hub named them. Absent where a provider asks no server. */
+  addServers?(servers: readonly Address[], now: number): void;
+}
+
 /** Finds candidates on bases that exist already: the mapping it finds must be the one that QUIC will use. */
 export interface CandidateProvider {
   readonly name: string;
   /** Starts to gather at `context.now`. The bases stay the caller's. */
-  gather(bases: readonly Base[], context: { readonly now: number; readonly random: Random }): Machine<CandidateEvent>;
+  gather(bases: readonly Base[], context: { readonly now: number; readonly random: Random }): CandidateMachine;
 }
