@@ -24,6 +24,10 @@ export interface MessageChannel {
 /** Opens channels. */
 export interface Signaling {
   readonly name: string;
+  /** Who is at the other end: a hub (the default), or two people who paste strings. It decides which machines speak. */
+  readonly dialogue?: "hub" | "paste";
+  /** What records and offers are bound to, the same for all who use this hub: its `host[:port]`. Default: `name`. */
+  readonly hub?: string;
   /** Resolves once the carrier is up (a WebSocket: once TCP is), before anything is sent. */
   open(options: { readonly signal: AbortSignal }): Promise<MessageChannel>;
 }
