@@ -1,0 +1,43 @@
+/**
+ * Starts aioquic in either role.
+ *
+ * @module
+ */
+
+import { AIOQUIC, PEER_SECONDS, PeerProcess, program, pythonPackages } from "./peers.ts";
+
+const SCRIPT = new URL("./peers/aioquic_peer.py", import.meta.url).pathname;
+const packages = pythonPackages(AIOQUIC);
+const python = program("python3");
+
+/** For `peerTest`. */
+export const AIOQUIC_PEER = {
+  name: `aioquic ${AIOQUIC.version}`,
+  missing: python === undefined ? "no python3" : packages === undefined ? "not installed" : undefined,
+};
+
+/** A server on a free port of 127.0.0.1. */
+export async function aioquicServer(
+  files: { cert: string; key: string },
+  alpn: string,
+): Promise<{ process: PeerProcess; port: number }> {
+  const process = start("server", ["--cert", files.cert, "--key", files.key, "--alpn", alpn]);
+  const ready = await process.next("ready");
+  return { process, port: Number(ready["port"]) };
+}
+
+/** Echoes and, when asked, exchanges with the server on `port`; resolves to what it reports. */
+export async function aioquicClient(
+  port: number,
+  files: { cert: string },
+  options: { alpn: string; exchange: boolean },
+): Promise<Readonly<Record<string, unknown>>> {
+  const args = ["--cert", files.cert, "--port", String(port), "--alpn", options.alpn];
+  await using process = start("client", options.exchange ? [...args, "--exchange"] : args);
+  return await process.next("done");
+}
+
+function start(role: string, args: readonly string[]): PeerProcess {
+  const common = [SCRIPT, role, "--packages", packages ?? "", "--seconds", String(PEER_SECONDS)];
+  return new PeerProcess(python ?? "python3", [...common, ...args]);
+}

@@ -1,0 +1,128 @@
+/**
+ * Peers that run as programs of their own: where they are, how they are started and ended, what they print. The gate
+ * installs them under `TRAVERSE_PEERS_DIR` (`.ci/peers.sh`); one that is not there is a reason to skip, with its name.
+ *
+ * @module
+ */
+
+/** aioquic from PyPI. */
+export const AIOQUIC: PythonPeer = { name: "aioquic", version: "1.7.2" };
+/** aioice from PyPI. */
+export const AIOICE: PythonPeer = { name: "aioice", version: "0.13.0" };
+/** iroh from npm. */
+export const IROH = { name: "@number0/iroh", version: "1.1.0" } as const;
+
+/** Seconds after which a peer ends by itself, whatever happens to the test that started it. */
+export const PEER_SECONDS = 100;
+
+interface PythonPeer {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** The folder a Python peer was installed to, or `undefined` when it was not. */
+export function pythonPackages(peer: PythonPeer): string | undefined {
+  return installed(`python-${peer.name}-${peer.version}`);
+}
+
+/** The folder an npm peer was installed to, or `undefined` when it was not. */
+export function npmPackages(peer: { readonly name: string; readonly version: string }): string | undefined {
+  return installed(`npm-${peer.name.replaceAll("/", "-")}-${peer.version}`);
+}
+
+function installed(folder: string): string | undefined {
+  const home = Deno.env.get("TRAVERSE_PEERS_DIR") ??
+    `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/traverse-peers`;
+  const path = `${home}/${folder}`;
+  return exists(`${path}/.complete`) ? path : undefined;
+}
+
+/** Whether a file or folder is there. */
+export function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The full path of a system's program, or `undefined`. */
+export function program(name: string): string | undefined {
+  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"];
+  return folders.map((folder) => `${folder}/${name}`).find(exists);
+}
+
+/** A test that runs where its peer is, and says which one is missing where it is not. */
+export function peerTest(peer: { name: string; missing: string | undefined }, name: string, run: TestRun): void {
+  if (peer.missing === undefined) return Deno.test(name, run);
+  Deno.test({ name: `${name} (skipped: ${peer.name}: ${peer.missing})`, ignore: true, fn: run });
+}
+
+type TestRun = (test: Deno.TestContext) => Promise<void>;
+
+/** Test certificate and key as files, for peers that read files; removed when disposed of. */
+export function pemFiles(certificate: { pem: string; keyPem: string }): PemFiles {
+  const folder = Deno.makeTempDirSync();
+  const files = { cert: `${folder}/cert.pem`, key: `${folder}/key.pem` };
+  Deno.writeTextFileSync(files.cert, certificate.pem);
+  Deno.writeTextFileSync(files.key, certificate.keyPem);
+  return { ...files, [Symbol.dispose]: (): void => Deno.removeSync(folder, { recursive: true }) };
+}
+
+interface PemFiles extends Disposable {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A peer's process that says JSON lines; disposing of it ends it. */
+export class PeerProcess implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #stderr: Promise<string>;
+  #rest = "";
+
+  constructor(command: string, args: readonly string[]) {
+    this.#child = new Deno.Command(command, { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" })
+      .spawn();
+    this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#stderr = new Response(this.#child.stderr).text();
+  }
+
+  /**
+   * The next JSON line of one of the given types; others are passed over.
+   *
+   * @throws {Error} With what the peer wrote to stderr, when it ended without saying it.
+   */
+  async next(...types: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+    for (;;) {
+      const end = this.#rest.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        const message: unknown = line.startsWith("{") ? JSON.parse(line) : undefined;
+        if (isRecord(message) && types.includes(String(message["type"]))) return message;
+        if (isRecord(message) && message["type"] === "error") throw new Error(`The peer failed: ${line}`);
+        continue;
+      }
+      const chunk = await this.#lines.read();
+      if (chunk.done) throw new Error(`The peer ended before it said ${types.join(" or ")}: ${await this.#stderr}`);
+      this.#rest += chunk.value;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill();
+    } catch {
+      // It has ended already.
+    }
+    await this.#lines.cancel();
+    await this.#stderr;
+    await this.#child.status;
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
