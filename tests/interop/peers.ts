@@ -79,12 +79,14 @@ interface PemFiles extends Disposable {
 export class PeerProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #stderr: Promise<string>;
   #rest = "";
 
   constructor(command: string, args: readonly string[]) {
-    this.#child = new Deno.Command(command, { args: [...args], stdin: "null", stdout: "piped", stderr: "piped" })
+    this.#child = new Deno.Command(command, { args: [...args], stdin: "piped", stdout: "piped", stderr: "piped" })
       .spawn();
+    this.#stdin = this.#child.stdin.getWriter();
     this.#lines = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     this.#stderr = new Response(this.#child.stderr).text();
   }
@@ -111,12 +113,18 @@ export class PeerProcess implements AsyncDisposable {
     }
   }
 
+  /** Writes one JSON line to the peer's stdin. */
+  async tell(message: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#stdin.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#child.kill();
     } catch {
       // It has ended already.
     }
+    await this.#stdin.abort();
     await this.#lines.cancel();
     await this.#stderr;
     await this.#child.status;
