@@ -1,0 +1,31 @@
+/**
+ * The virtual network as a library: hosts, links and NATs in virtual time, from one seed.
+ *
+ * @module
+ */
+
+export { type ScheduledEvent, VirtualClock } from "./clock.ts";
+export {
+  type DeadEnd,
+  type FailureOptions,
+  type InterfaceOptions,
+  VirtualHost,
+  type VirtualHostOptions,
+  type VirtualInterface,
+} from "./host.ts";
+export { Link, type LinkOptions } from "./link.ts";
+export { type NatBehaviour, type NatFiltering, type NatMapping, type NatMappingView, type NatOptions } from "./nat.ts";
+export { VirtualNat } from "./nat.ts";
+export type { PortAllocation } from "./nat_ports.ts";
+export {
+  type AttachmentOptions,
+  type HostOptions,
+  MAX_EVENTS,
+  type RunOptions,
+  VirtualNetwork,
+  type VirtualNetworkOptions,
+} from "./network.ts";
+export type { Packet, TcpPacket, UdpPacket } from "./packet.ts";
+export { SeededRandom } from "./random.ts";
+export type { AccessOptions, Subnet } from "./subnet.ts";
+export { type DropReason, type PacketEvent, Trace, type TraceOptions } from "./trace.ts";
