@@ -1,0 +1,218 @@
+/**
+ * Transport parameters: RFC 9000 §7.4, §18, and `max_datagram_frame_size` of RFC 9221 §3.
+ *
+ * @module
+ */
+
+import { Reader, TruncatedError } from "../core/reader.ts";
+import { Writer } from "../core/writer.ts";
+import { TransportError } from "./errors.ts";
+import { MAX_CONNECTION_ID_BYTES } from "./packet.ts";
+import type { Role } from "./stream_id.ts";
+import { readVarint, readVarint62, varintBytes, writeVarint } from "./varint.ts";
+
+/** What an endpoint declares, with the defaults of RFC 9000 §18.2 where it declares nothing. */
+export interface TransportParameters {
+  readonly originalDestinationConnectionId?: Uint8Array;
+  /** 0: no idle timeout. */
+  readonly maxIdleTimeoutMs: number;
+  readonly statelessResetToken?: Uint8Array;
+  readonly maxUdpPayloadSize: number;
+  readonly initialMaxData: number;
+  readonly initialMaxStreamDataBidiLocal: number;
+  readonly initialMaxStreamDataBidiRemote: number;
+  readonly initialMaxStreamDataUni: number;
+  readonly initialMaxStreamsBidi: number;
+  readonly initialMaxStreamsUni: number;
+  readonly ackDelayExponent: number;
+  readonly maxAckDelayMs: number;
+  readonly disableActiveMigration: boolean;
+  /** The preferred_address of a server, as it is on the wire: we neither send nor use one. */
+  readonly preferredAddress?: Uint8Array;
+  readonly activeConnectionIdLimit: number;
+  readonly initialSourceConnectionId?: Uint8Array;
+  readonly retrySourceConnectionId?: Uint8Array;
+  /** Largest DATAGRAM frame taken, with its type and length; 0: none. */
+  readonly maxDatagramFrameSize: number;
+}
+
+/** RFC 9000 §18.2: what holds for a parameter that is absent. */
+export const DEFAULT_TRANSPORT_PARAMETERS: TransportParameters = Object.freeze({
+  maxIdleTimeoutMs: 0,
+  maxUdpPayloadSize: 65527,
+  initialMaxData: 0,
+  initialMaxStreamDataBidiLocal: 0,
+  initialMaxStreamDataBidiRemote: 0,
+  initialMaxStreamDataUni: 0,
+  initialMaxStreamsBidi: 0,
+  initialMaxStreamsUni: 0,
+  ackDelayExponent: 3,
+  maxAckDelayMs: 25,
+  disableActiveMigration: false,
+  activeConnectionIdLimit: 2,
+  maxDatagramFrameSize: 0,
+});
+
+type Keys<Value> = {
+  [K in keyof TransportParameters]-?: TransportParameters[K] extends Value | undefined ? K : never;
+}[keyof TransportParameters];
+
+type Row =
+  | {
+    readonly id: number;
+    readonly kind: "number";
+    readonly key: Keys<number>;
+    readonly minimum?: number;
+    readonly maximum?: number;
+  }
+  | { readonly id: number; readonly kind: "flag"; readonly key: Keys<boolean> }
+  | {
+    readonly id: number;
+    readonly kind: "bytes";
+    readonly key: Keys<Uint8Array>;
+    readonly minimumBytes: number;
+    readonly maximumBytes: number;
+    /** RFC 9000 §18.2: a client that sends it has broken a MUST. */
+    readonly serverOnly?: true;
+  };
+
+/** Longest preferred_address: two addresses with ports, a connection ID of 20 bytes, a token. */
+const MAX_PREFERRED_ADDRESS_BYTES = 4 + 2 + 16 + 2 + 1 + 20 + 16;
+
+/** RFC 9000 §18.2 in its order, then RFC 9221 §3. */
+const ROWS: readonly Row[] = [
+  {
+    id: 0x00,
+    kind: "bytes",
+    key: "originalDestinationConnectionId",
+    minimumBytes: 0,
+    maximumBytes: MAX_CONNECTION_ID_BYTES,
+    serverOnly: true,
+  },
+  { id: 0x01, kind: "number", key: "maxIdleTimeoutMs" },
+  { id: 0x02, kind: "bytes", key: "statelessResetToken", minimumBytes: 16, maximumBytes: 16, serverOnly: true },
+  { id: 0x03, kind: "number", key: "maxUdpPayloadSize", minimum: 1200 },
+  { id: 0x04, kind: "number", key: "initialMaxData" },
+  { id: 0x05, kind: "number", key: "initialMaxStreamDataBidiLocal" },
+  { id: 0x06, kind: "number", key: "initialMaxStreamDataBidiRemote" },
+  { id: 0x07, kind: "number", key: "initialMaxStreamDataUni" },
+  { id: 0x08, kind: "number", key: "initialMaxStreamsBidi", maximum: 2 ** 60 },
+  { id: 0x09, kind: "number", key: "initialMaxStreamsUni", maximum: 2 ** 60 },
+  { id: 0x0a, kind: "number", key: "ackDelayExponent", maximum: 20 },
+  { id: 0x0b, kind: "number", key: "maxAckDelayMs", maximum: 2 ** 14 - 1 },
+  { id: 0x0c, kind: "flag", key: "disableActiveMigration" },
+  {
+    id: 0x0d,
+    kind: "bytes",
+    key: "preferredAddress",
+    minimumBytes: MAX_PREFERRED_ADDRESS_BYTES - 20,
+    maximumBytes: MAX_PREFERRED_ADDRESS_BYTES,
+    serverOnly: true,
+  },
+  { id: 0x0e, kind: "number", key: "activeConnectionIdLimit", minimum: 2 },
+  {
+    id: 0x0f,
+    kind: "bytes",
+    key: "initialSourceConnectionId",
+    minimumBytes: 0,
+    maximumBytes: MAX_CONNECTION_ID_BYTES,
+  },
+  {
+    id: 0x10,
+    kind: "bytes",
+    key: "retrySourceConnectionId",
+    minimumBytes: 0,
+    maximumBytes: MAX_CONNECTION_ID_BYTES,
+    serverOnly: true,
+  },
+  { id: 0x20, kind: "number", key: "maxDatagramFrameSize" },
+];
+
+const ROWS_BY_ID: ReadonlyMap<number, Row> = new Map(ROWS.map((row) => [row.id, row]));
+
+/** The value of the TLS extension `quic_transport_parameters`: RFC 9000 §18. What equals its default is left out. */
+export function encodeTransportParameters(parameters: TransportParameters): Uint8Array {
+  const writer = new Writer(new Uint8Array(512));
+  for (const row of ROWS) {
+    switch (row.kind) {
+      case "number": {
+        const value = parameters[row.key];
+        if (value === DEFAULT_TRANSPORT_PARAMETERS[row.key]) break;
+        writeVarint(writer, row.id);
+        writeVarint(writer, varintBytes(value));
+        writeVarint(writer, value);
+        break;
+      }
+      case "flag":
+        if (!parameters[row.key]) break;
+        writeVarint(writer, row.id);
+        writeVarint(writer, 0);
+        break;
+      case "bytes": {
+        const value = parameters[row.key];
+        if (value === undefined) break;
+        writeVarint(writer, row.id);
+        writeVarint(writer, value.length);
+        writer.bytes(value);
+        break;
+      }
+    }
+  }
+  return writer.written().slice();
+}
+
+/**
+ * Reads what the peer declared. Unknown parameters are passed over (RFC 9000 §7.4.2).
+ *
+ * @param sender Whose parameters they are: a client must not send what only a server knows.
+ * @throws {TransportError} TRANSPORT_PARAMETER_ERROR for a value out of range, a duplicate, a malformed encoding.
+ */
+export function decodeTransportParameters(bytes: Uint8Array, sender: Role): TransportParameters {
+  try {
+    return decode(new Reader(bytes), sender);
+  } catch (error) {
+    if (error instanceof TruncatedError) throw invalid("the bytes end inside a parameter");
+    throw error;
+  }
+}
+
+function decode(reader: Reader, sender: Role): TransportParameters {
+  const parameters: { -readonly [K in keyof TransportParameters]: TransportParameters[K] } = {
+    ...DEFAULT_TRANSPORT_PARAMETERS,
+  };
+  const seen = new Set<number>();
+  while (reader.remaining > 0) {
+    const id = readVarint(reader);
+    const value = reader.sub(readVarint(reader));
+    const row = ROWS_BY_ID.get(id);
+    if (row === undefined) continue;
+    // RFC 9000 §7.4: an endpoint MUST NOT send a parameter more than once.
+    if (seen.has(id)) throw invalid(`${row.key} is there twice`);
+    seen.add(id);
+    switch (row.kind) {
+      case "number": {
+        const number = Number(readVarint62(value));
+        if (number < (row.minimum ?? 0) || number > (row.maximum ?? Infinity)) throw invalid(`${row.key} is ${number}`);
+        // Exact until here, so that a count of streams above 2^60 shows; now saturated like every other varint.
+        parameters[row.key] = Math.min(number, Number.MAX_SAFE_INTEGER);
+        break;
+      }
+      case "flag":
+        parameters[row.key] = true;
+        break;
+      case "bytes":
+        if (row.serverOnly && sender === "client") throw invalid(`a client sent ${row.key}`);
+        if (value.remaining < row.minimumBytes || value.remaining > row.maximumBytes) {
+          throw invalid(`${row.key} has ${value.remaining} bytes`);
+        }
+        parameters[row.key] = value.rest().slice();
+        break;
+    }
+    if (value.remaining > 0) throw invalid(`${row.key} has a byte too many`);
+  }
+  return parameters;
+}
+
+function invalid(fact: string): TransportError {
+  return new TransportError("TRANSPORT_PARAMETER_ERROR", `Cannot take the transport parameters: ${fact}`);
+}
