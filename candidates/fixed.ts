@@ -21,7 +21,7 @@ export interface FixedCandidatesOptions {
 export function fixedCandidates(options: FixedCandidatesOptions): CandidateProvider {
   return {
     name: "fixed",
-    gather(bases) {
+    gather(bases): Ready {
       const candidates: LocalCandidate[] = [];
       for (const address of options.addresses) {
         const base = bases.find((base) => base.kind === "socket" && base.local.family === address.family);
