@@ -1,0 +1,70 @@
+/**
+ * What a handshake is told before it starts: protocols, suites, what we present and, by {@linkcode PeerPolicy}, whom we accept.
+ *
+ * @module
+ */
+
+import type { Credential } from "./certificates.ts";
+import type { CipherSuiteName } from "./cipher_suites.ts";
+import type { PeerPolicy } from "./peer_policy.ts";
+
+/** Everything one handshake needs; read-only, and may be shared by many connections. */
+export interface TlsConfig {
+  readonly role: "client" | "server";
+  /** In order of preference; the server's order decides. */
+  readonly cipherSuites: readonly CipherSuiteName[];
+  /** ALPN, in order of preference; the server's order decides. QUIC requires one (RFC 9001 §8.1). */
+  readonly applicationProtocols: readonly string[];
+  /** Our transport parameters, encoded (RFC 9000 §18); opaque here. */
+  readonly transportParameters: Uint8Array;
+  /** Host name for the server_name extension, clients only. Never an IP address (RFC 6066 §3). */
+  readonly serverName?: string;
+  /**
+   * What we can present, in order of preference. A server needs at least one; a client without any can only answer a
+   * request for authentication with an empty Certificate.
+   */
+  readonly credentials: readonly Credential[];
+  readonly peer: PeerPolicy;
+  /** Whether to emit `keyLog` events. They give the session to whoever reads them. */
+  readonly keyLog: boolean;
+}
+
+/**
+ * The suites to offer when there is no reason for others. ChaCha20-Poly1305 goes first: in the runtime it is faster than
+ * AES-GCM through `node:crypto`.
+ */
+export const DEFAULT_CIPHER_SUITES: readonly CipherSuiteName[] = [
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+];
+
+/** @throws {TypeError|RangeError} If the config cannot lead to a handshake. */
+export function checkTlsConfig(config: TlsConfig): void {
+  const { peer } = config;
+  if (config.cipherSuites.length === 0) throw new RangeError("Cannot start TLS: no cipher suite is given");
+  if (config.applicationProtocols.length === 0) {
+    throw new RangeError("Cannot start TLS: no application protocol is given, QUIC needs one (RFC 9001 §8.1)");
+  }
+  for (const protocol of config.applicationProtocols) {
+    const bytes = new TextEncoder().encode(protocol).length;
+    if (bytes < 1 || bytes > 255) throw new RangeError(`Cannot start TLS: "${protocol}" is not 1 to 255 bytes`);
+  }
+  if (config.role === "server" && config.credentials.length === 0) {
+    throw new RangeError("Cannot start TLS: a server needs a credential to present");
+  }
+  if (config.role === "server" && config.serverName !== undefined) {
+    throw new TypeError("Cannot start TLS: serverName is the client's to set");
+  }
+  if (config.role === "client" && peer.certificateTypes.length === 0) {
+    throw new RangeError("Cannot start TLS: a client needs peer.certificateTypes, for servers always authenticate");
+  }
+  if (peer.certificateTypes.includes("X509") && peer.certificateSha256 === undefined && !peer.ask) {
+    throw new TypeError("Cannot start TLS: accepting X509 needs peer.certificateSha256 or peer.ask");
+  }
+  for (const key of [...peer.publicKeys ?? [], ...peer.certificateSha256 ?? [], peer.refusePublicKey]) {
+    if (key !== undefined && key.length !== 32) {
+      throw new RangeError("Cannot start TLS: public keys and certificate digests have 32 bytes");
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Signature schemes (RFC 8446 §4.2.3). Another one is another row, and an algorithm in `protocols/crypto/signature.ts`.
+ *
+ * @module
+ */
+
+import type { SignatureAlgorithm } from "../crypto/signature.ts";
+
+/** The schemes that may sign CertificateVerify. Names are the RFC's, which are also the algorithm's. */
+export type SignatureScheme = SignatureAlgorithm;
+
+/** In order of preference: the cheapest to verify first. */
+export const SIGNATURE_SCHEME_CODES: Readonly<Record<SignatureScheme, number>> = {
+  ed25519: 0x0807,
+  ecdsa_secp256r1_sha256: 0x0403,
+  ecdsa_secp384r1_sha384: 0x0503,
+  rsa_pss_rsae_sha256: 0x0804,
+  rsa_pss_rsae_sha384: 0x0805,
+  rsa_pss_rsae_sha512: 0x0806,
+};
+
+/** Every scheme, in order of preference. */
+export const SIGNATURE_SCHEMES: readonly SignatureScheme[] = [
+  "ed25519",
+  "ecdsa_secp256r1_sha256",
+  "ecdsa_secp384r1_sha384",
+  "rsa_pss_rsae_sha256",
+  "rsa_pss_rsae_sha384",
+  "rsa_pss_rsae_sha512",
+];
+
+/** The scheme with that number on the wire; `undefined` if there is no row for it. */
+export function signatureSchemeOf(code: number): SignatureScheme | undefined {
+  return SIGNATURE_SCHEMES.find((scheme) => SIGNATURE_SCHEME_CODES[scheme] === code);
+}
