@@ -69,7 +69,7 @@ export interface AckFrame {
   readonly largestAcknowledged: number;
   /** As on the wire: in units of 2^`ack_delay_exponent` microseconds. */
   readonly ackDelay: number;
-  /** `smallest, largest` of each range, both inclusive, from the highest range down; valid up to 2 * `rangeCount`. */
+  /** `largest, smallest` of each range, both inclusive, from the highest range down; valid up to 2 * `rangeCount`. */
   readonly ranges: readonly number[];
   readonly rangeCount: number;
 }
@@ -274,14 +274,14 @@ export class FrameDecoder {
     const rangeCount = readVarint(reader) + 1;
     let smallest = largest - readVarint(reader);
     if (smallest < 0) throw this.#malformed("range below packet number 0");
-    ranges[0] = smallest;
-    ranges[1] = largest;
+    ranges[0] = largest;
+    ranges[1] = smallest;
     for (let i = 1; i < rangeCount; i++) {
       largest = smallest - readVarint(reader) - 2;
       smallest = largest - readVarint(reader);
       if (smallest < 0) throw this.#malformed("range below packet number 0");
-      ranges[2 * i] = smallest;
-      ranges[2 * i + 1] = largest;
+      ranges[2 * i] = largest;
+      ranges[2 * i + 1] = smallest;
     }
     ack.rangeCount = rangeCount;
     if (type === 0x03) { for (let i = 0; i < 3; i++) readVarint(reader); }

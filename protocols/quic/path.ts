@@ -1,0 +1,230 @@
+/**
+ * Paths: address validation, the limit on amplification, PATH_CHALLENGE and PATH_RESPONSE: RFC 9000 §8, §9.
+ *
+ * A path is a base and a remote address. Which one carries the connection is decided here; who may move it, in `receive`.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import { equalBytes } from "../core/bytes.ts";
+import type { Base } from "../core/machine.ts";
+import { randomBytes } from "../core/random.ts";
+import type { Random } from "../core/random.ts";
+
+/** RFC 9000 §8.1: what may be sent to an address that is not validated, per byte received from it. */
+const AMPLIFICATION_FACTOR = 3;
+/** Paths of a connection that are remembered; one more forgets the oldest that does not matter. */
+export const MAX_PATHS = 8;
+/** PATH_RESPONSEs that wait on a path; one more drops the oldest: the peer asks again. */
+const MAX_PENDING_PATH_RESPONSES = 4;
+/** Challenges that may still be answered: each retry has fresh data, RFC 9000 §8.2.1. */
+const MAX_OUTSTANDING_CHALLENGES = 4;
+
+/** One path of a connection. */
+export class Path {
+  /** Number within the connection, never used again: packets remember it. */
+  readonly id: number;
+  readonly base: Base;
+  readonly remote: Address;
+  #isValidated: boolean;
+  #receivedBytes = 0;
+  #sentBytes = 0;
+  #outstanding: Uint8Array[] = [];
+  #isChallengeDue = false;
+  #nextChallengeAt: number | undefined;
+  #challengeIntervalMs = 0;
+  #failsAt = 0;
+  readonly #responses: Uint8Array[] = [];
+
+  constructor(id: number, base: Base, remote: Address, isValidated: boolean) {
+    this.id = id;
+    this.base = base;
+    this.remote = remote;
+    this.#isValidated = isValidated;
+  }
+
+  /** Whether the peer is known to receive at the remote address: RFC 9000 §8. */
+  get isValidated(): boolean {
+    return this.#isValidated;
+  }
+
+  /** The peer's address is proven by other means than a challenge: RFC 9000 §8.1. */
+  markValidated(): void {
+    this.#isValidated = true;
+    this.#stopValidation();
+  }
+
+  /** Bytes that may be sent: without limit on a validated path, three times what was received on others. */
+  get sendAllowanceBytes(): number {
+    return this.#isValidated ? Infinity : AMPLIFICATION_FACTOR * this.#receivedBytes - this.#sentBytes;
+  }
+
+  /** Counts a datagram as received, whether or not it could be read: RFC 9000 §8.1. */
+  onReceived(bytes: number): void {
+    this.#receivedBytes += bytes;
+  }
+
+  /** Counts a datagram as sent. */
+  onSent(bytes: number): void {
+    this.#sentBytes += bytes;
+  }
+
+  /** Whether challenges are on their way. */
+  get isValidating(): boolean {
+    return this.#nextChallengeAt !== undefined;
+  }
+
+  /**
+   * Starts to ask the peer whether it receives here: RFC 9000 §8.2.
+   *
+   * @param intervalMs Between challenges: a probe timeout of a new path.
+   * @param timeoutMs When validation fails: RFC 9000 §8.2.4.
+   */
+  startValidation(timing: { readonly intervalMs: number; readonly timeoutMs: number }, now: number): void {
+    this.#isChallengeDue = true;
+    this.#challengeIntervalMs = timing.intervalMs;
+    this.#nextChallengeAt = now + timing.intervalMs;
+    this.#failsAt = now + timing.timeoutMs;
+  }
+
+  /** When `onTimeout` has something to do. */
+  get timeoutAt(): number | undefined {
+    return this.#nextChallengeAt === undefined ? undefined : Math.min(this.#nextChallengeAt, this.#failsAt);
+  }
+
+  /** Has the next challenge sent. @returns Whether validation failed. */
+  onTimeout(now: number): boolean {
+    if (this.#nextChallengeAt === undefined) return false;
+    if (now >= this.#failsAt) {
+      this.#stopValidation();
+      return true;
+    }
+    if (now >= this.#nextChallengeAt) {
+      this.#isChallengeDue = true;
+      // RFC 9000 §8.2.1: no more often than an Initial would be sent, so with its backoff.
+      this.#challengeIntervalMs *= 2;
+      this.#nextChallengeAt = now + this.#challengeIntervalMs;
+    }
+    return false;
+  }
+
+  /** Whether a PATH_CHALLENGE waits to be sent. */
+  get isChallengeDue(): boolean {
+    return this.#isChallengeDue;
+  }
+
+  /** The data of the PATH_CHALLENGE that is now being sent: fresh each time, RFC 9000 §8.2.1. */
+  takeChallenge(random: Random): Uint8Array {
+    this.#isChallengeDue = false;
+    const data = randomBytes(random, 8);
+    if (this.#outstanding.length === MAX_OUTSTANDING_CHALLENGES) this.#outstanding.shift();
+    this.#outstanding.push(data);
+    return data;
+  }
+
+  /** Whether the response answers a challenge of this path, which validates it: RFC 9000 §8.2.3. */
+  onResponse(data: Uint8Array): boolean {
+    if (!this.#outstanding.some((challenge) => equalBytes(challenge, data))) return false;
+    this.markValidated();
+    return true;
+  }
+
+  /** The peer sent a challenge on this path; the data is copied. */
+  onChallenge(data: Uint8Array): void {
+    if (this.#responses.length === MAX_PENDING_PATH_RESPONSES) this.#responses.shift();
+    this.#responses.push(data.slice());
+  }
+
+  /** Whether a PATH_RESPONSE waits to be sent. */
+  get isResponseDue(): boolean {
+    return this.#responses.length > 0;
+  }
+
+  /** The data of the PATH_RESPONSE that is now being sent: once a challenge, RFC 9000 §8.2.2. */
+  takeResponse(): Uint8Array | undefined {
+    return this.#responses.shift();
+  }
+
+  /** Whether there is something to send that belongs on this path and no other. */
+  get hasToSend(): boolean {
+    return this.#isChallengeDue || this.#responses.length > 0;
+  }
+
+  #stopValidation(): void {
+    this.#outstanding = [];
+    this.#isChallengeDue = false;
+    this.#nextChallengeAt = undefined;
+  }
+}
+
+/** The paths of one connection, and which one it uses. */
+export class Paths {
+  #paths: Path[];
+  #active: Path;
+  /** Where to go back to if the active path turns out not to work: RFC 9000 §9.3.2. */
+  #fallback: Path | undefined;
+  #nextId = 1;
+
+  /** @param isValidated Whether the remote address needs no validation: a client's view of its server. */
+  constructor(base: Base, remote: Address, isValidated: boolean) {
+    this.#active = new Path(0, base, remote, isValidated);
+    this.#paths = [this.#active];
+  }
+
+  /** The path that carries everything but probes. */
+  get active(): Path {
+    return this.#active;
+  }
+
+  /** All that are remembered. */
+  get all(): readonly Path[] {
+    return this.#paths;
+  }
+
+  /** The path of that base and remote address, if it is known. */
+  find(base: Base, remote: Address): Path | undefined {
+    const active = this.#active;
+    if (active.remote === remote && active.base === base) return active;
+    for (const path of this.#paths) if (path.remote === remote && path.base === base) return path;
+    return undefined;
+  }
+
+  /** Remembers a path that the peer used. */
+  add(base: Base, remote: Address): Path {
+    if (this.#paths.length >= MAX_PATHS) {
+      const forgotten = this.#paths.find((path) => path !== this.#active && path !== this.#fallback);
+      this.#paths = this.#paths.filter((path) => path !== forgotten);
+    }
+    const path = new Path(this.#nextId++, base, remote, false);
+    this.#paths.push(path);
+    return path;
+  }
+
+  /** Moves the connection: RFC 9000 §9.3. */
+  migrate(path: Path): void {
+    if (path === this.#active) return;
+    if (this.#active.isValidated) this.#fallback = this.#active;
+    this.#active = path;
+  }
+
+  /** The active path was validated: there is no need to go back any more. */
+  onValidated(path: Path): void {
+    if (path === this.#active) this.#fallback = undefined;
+  }
+
+  /**
+   * Validation of a path failed: RFC 9000 §9.3.2.
+   *
+   * @returns Whether the connection still has a path. It goes back to the last validated one if the active one failed.
+   */
+  onValidationFailed(path: Path): boolean {
+    this.#paths = this.#paths.filter((other) => other !== path);
+    if (path === this.#fallback) this.#fallback = undefined;
+    if (path !== this.#active) return true;
+    if (this.#fallback === undefined) return false;
+    this.#active = this.#fallback;
+    this.#fallback = undefined;
+    return true;
+  }
+}
