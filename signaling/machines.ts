@@ -2,8 +2,9 @@
  * What callers and listeners are, whatever they speak over: the events and verbs that a traversal works with. `HubCaller`
  * and `HubListener` speak with a hub, `TicketCaller` and `TicketListener` through two people who copy and paste.
  *
- * Both sides say `open` when they want a carrier: whoever drives them opens one and calls `handleOpen`, or `handleClosed`
- * when it cannot be opened or ends. They come back with another `open` after a pause of their own choosing.
+ * Both sides say `open` when they want a carrier: whoever drives them closes the one there is, opens another and calls
+ * `handleOpen`, or `handleClosed` when it cannot be opened or ends. Messages are to be had only in between. They come back
+ * with another `open` after a pause of their own choosing.
  *
  * @module
  */
@@ -111,6 +112,8 @@ export type ListenerEvent =
   | { readonly type: "offer"; readonly call: Call }
   /** More candidates of a call that is not settled. */
   | { readonly type: "candidates"; readonly call: string; readonly candidates: readonly RemoteCandidate[] }
+  /** What was pasted is no answer to our ticket. Ticket mode only. `message` is one line for people. */
+  | { readonly type: "mispaste"; readonly message: string }
   /** `caller` is the key that signed, where one did. */
   | { readonly type: "refused"; readonly reason: Refusal; readonly caller: string | undefined }
   /** Nobody can call us and trying again does not help: the name is another's, the token is wrong. */
@@ -147,4 +150,6 @@ export interface MachineContext {
   readonly random: Random;
   /** Wall-clock milliseconds since 1970 at monotonic instant 0: `performance.timeOrigin` for `performance.now()`. */
   readonly epochMs: number;
+  /** Only in demonstrations and tests: whether a peer may name loopback addresses. */
+  readonly allowLoopback: boolean;
 }

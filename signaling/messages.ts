@@ -31,7 +31,7 @@ const MAX_TEXT_LENGTH = 256;
 export type RefusalCode = "denied" | "busy" | "limited" | "expired" | "ourself" | "unknown" | "misdirected";
 
 /** Why a hub does not do what it was asked. */
-export type HubErrorCode = "version" | "malformed" | "nameTaken" | "stale" | "full" | "limited" | "misdirected";
+export type HubErrorCode = "version" | "malformed" | "nameTaken" | "stale" | "full" | "limited";
 
 /** What a hub gets. */
 export type ClientMessage =
@@ -49,7 +49,8 @@ export type HubMessage =
   /** `stun` is there in the hub's first frame. */
   | { readonly t: "answer"; readonly record: Uint8Array; readonly stun: readonly string[] }
   | { readonly t: "refused"; readonly reason: RefusalCode }
-  | { readonly t: "offer"; readonly offer: Uint8Array }
+  /** `answered`: the hub has handed out the record already. */
+  | { readonly t: "offer"; readonly offer: Uint8Array; readonly answered: boolean }
   | { readonly t: "candidates"; readonly call: string; readonly candidates: Uint8Array }
   | { readonly t: "pong" }
   | { readonly t: "error"; readonly reason: HubErrorCode };
@@ -75,7 +76,6 @@ const HUB_ERROR_CODES: readonly HubErrorCode[] = [
   "stale",
   "full",
   "limited",
-  "misdirected",
 ];
 
 /** Writes a message. */
@@ -145,7 +145,7 @@ export function decodeHubMessage(text: string): HubMessage | OtherVersion | unde
     }
     case "offer": {
       const offer = signedOf(fields, "offer");
-      return offer && { t: "offer", offer };
+      return offer && { t: "offer", offer, answered: fields.get("answered") === true };
     }
     case "candidates":
       return candidatesOf(fields);
