@@ -8,10 +8,11 @@
 import type { Host, HostSink, NetworkInterface } from "../io/host.ts";
 import { type Address, addressOf } from "../protocols/core/address.ts";
 import type { Base, Datagram } from "../protocols/core/machine.ts";
-import type { ScheduledEvent } from "./clock.ts";
+import type { ScheduledEvent, VirtualClock } from "./clock.ts";
 import { DEFAULT_MTU_BYTES, type Link, type LinkContext } from "./link.ts";
 import { type Packet, udpHeaderBytes, type UdpPacket } from "./packet.ts";
 import { SeededRandom } from "./random.ts";
+import { StreamStack } from "./stream_stack.ts";
 import type { Access, AccessOptions, Subnet } from "./subnet.ts";
 import type { DropReason } from "./trace.ts";
 
@@ -83,6 +84,8 @@ interface Socket {
 export class VirtualHost implements Host {
   readonly name: string;
   readonly random: SeededRandom;
+  /** TCP-like streams of this host. */
+  readonly streams: StreamStack;
   readonly #context: HostContext;
   readonly #sendBufferBytes: number;
   readonly #interfaces: Interface[] = [];
@@ -93,12 +96,24 @@ export class VirtualHost implements Host {
   #alarm: ScheduledEvent | undefined;
   #isDrainScheduled = false;
   #isRoomScheduled = false;
+  #hasPower = true;
 
   constructor(options: VirtualHostOptions, context: HostContext) {
     this.name = options.name;
     this.#context = context;
     this.#sendBufferBytes = options.sendBufferBytes ?? Number.POSITIVE_INFINITY;
     this.random = new SeededRandom(context.seed, `host ${options.name}`);
+    this.streams = new StreamStack({
+      clock: context.clock,
+      nextPacketId: context.nextPacketId,
+      sourceFor: (remote) => this.#routeTo(remote)?.view.address.host,
+      transmit: (packet) => this.#transmit(packet, this.#interfaceOf(packet.source)),
+    });
+  }
+
+  /** The clock of the network. */
+  get clock(): VirtualClock {
+    return this.#context.clock;
   }
 
   /** The address of the first interface, with this port: what a test names a server by. */
@@ -161,7 +176,7 @@ export class VirtualHost implements Host {
   }
 
   bind(local: Address): Base {
-    const through = this.#interfaces.find(({ view }) => view.address.host === local.host);
+    const through = this.#interfaceOf(local);
     if (through === undefined) throw new Error(`Cannot bind ${local}: no interface of ${this.name} has it`);
     if (this.#sockets.size >= MAX_SOCKETS) throw new Error(`Cannot bind ${local}: ${MAX_SOCKETS} sockets are open`);
     const address = local.port === 0 ? this.#freeAddress(local.host) : local;
@@ -176,7 +191,18 @@ export class VirtualHost implements Host {
     if (this.#socketOf(base) !== undefined) this.#sockets.delete(base.local);
   }
 
-  /** What a crash does: sockets and alarm are gone without a word; another driver may be attached. */
+  /** Whether the machine runs: without power it neither sends, receives nor answers, and forgets all that it had open. */
+  get hasPower(): boolean {
+    return this.#hasPower;
+  }
+
+  set hasPower(hasPower: boolean) {
+    if (!hasPower) this.stop();
+    if (!hasPower) this.streams.clear();
+    this.#hasPower = hasPower;
+  }
+
+  /** What the end of a process does to its UDP sockets: they and the alarm are gone; another driver may be attached. */
   stop(): void {
     this.#sockets.clear();
     this.setAlarm(undefined);
@@ -236,6 +262,16 @@ export class VirtualHost implements Host {
     return found;
   }
 
+  /** As systems do: the first interface with a default route, else the first that leads anywhere. */
+  #routeTo(remote: Address): Interface | undefined {
+    const ofFamily = this.#interfaces.filter(({ view }) => view.address.family === remote.family);
+    return ofFamily.find(({ view }) => view.hasDefaultRoute) ?? ofFamily.find(({ access }) => access !== undefined);
+  }
+
+  #interfaceOf(address: Address): Interface | undefined {
+    return this.#interfaces.find(({ view }) => view.address.host === address.host);
+  }
+
   #freeAddress(host: string): Address {
     for (let tried = 0; tried <= MAX_SOCKETS; tried++) {
       const address = addressOf(host, this.#nextPort);
@@ -271,12 +307,12 @@ export class VirtualHost implements Host {
     return through.access === undefined && through.deadEnd === "ENETUNREACH" ? "ENETUNREACH" : undefined;
   }
 
-  #transmit(packet: Packet, through: Interface): void {
+  #transmit(packet: Packet, through: Interface | undefined): void {
     const { clock, trace } = this.#context;
     trace.add({ type: "sent", at: clock.now, where: this.name, packet });
-    if (this.#interfaces.some(({ view }) => view.address.host === packet.destination.host)) {
+    if (this.#interfaceOf(packet.destination) !== undefined) {
       clock.schedule(clock.now, () => this.#receive(packet));
-    } else if (through.access === undefined) {
+    } else if (through?.access === undefined) {
       this.#drop(packet, "no way out");
     } else {
       through.access.up.transmit(packet);
@@ -285,7 +321,11 @@ export class VirtualHost implements Host {
 
   #receive(packet: Packet): void {
     const { clock, trace } = this.#context;
-    if (packet.protocol === "tcp") return this.#drop(packet, "port closed");
+    if (!this.#hasPower) return this.#drop(packet, "host down");
+    if (packet.protocol === "tcp") {
+      trace.add({ type: "delivered", at: clock.now, where: this.name, packet });
+      return this.streams.receive(packet);
+    }
     const socket = this.#sockets.get(packet.destination);
     if (socket === undefined || this.#sink === undefined) return this.#drop(packet, "port closed");
     trace.add({ type: "delivered", at: clock.now, where: this.name, packet });

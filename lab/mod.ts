@@ -25,7 +25,17 @@ export {
   VirtualNetwork,
   type VirtualNetworkOptions,
 } from "./network.ts";
+export {
+  type ChannelHandler,
+  MAX_MESSAGE_BYTES,
+  openChannel,
+  serveChannels,
+  type VirtualChannel,
+} from "./message_channel.ts";
+export { type DrivenMachine, MessageDriver, serveMessages } from "./message_driver.ts";
 export type { Packet, TcpPacket, UdpPacket } from "./packet.ts";
 export { SeededRandom } from "./random.ts";
+export { type CloseReason, type StreamHandler, VirtualStream } from "./stream.ts";
+export { type Accept, type StreamListener, StreamStack } from "./stream_stack.ts";
 export type { AccessOptions, Subnet } from "./subnet.ts";
 export { type DropReason, type PacketEvent, Trace, type TraceOptions } from "./trace.ts";
