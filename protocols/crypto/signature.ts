@@ -63,6 +63,11 @@ export class VerifyingKey {
     }
   }
 
+  /** Whether `algorithm` is one for this kind of key. */
+  canVerify(algorithm: SignatureAlgorithm): boolean {
+    return ALGORITHMS[algorithm].keyKind === this.kind;
+  }
+
   /** Whether `signature` is this key's over `message`; `false` too if `algorithm` is not one for this kind of key. */
   verify(algorithm: SignatureAlgorithm, message: Uint8Array, signature: Uint8Array): boolean {
     const { keyKind, digest } = ALGORITHMS[algorithm];

@@ -18,6 +18,21 @@ export type CertificateType = "X509" | "RawPublicKey";
 /** RFC 7250 §3 and the registry it refers to. */
 export const CERTIFICATE_TYPE_CODES: Readonly<Record<CertificateType, number>> = { X509: 0, RawPublicKey: 2 };
 
+/** The type with that number on the wire; `undefined` if it is one we do not speak. */
+export function certificateTypeOf(code: number): CertificateType | undefined {
+  switch (code) {
+    case CERTIFICATE_TYPE_CODES.X509:
+      return "X509";
+    case CERTIFICATE_TYPE_CODES.RawPublicKey:
+      return "RawPublicKey";
+    default:
+      return undefined;
+  }
+}
+
+/** Bytes of a chain to present, so that its message stays within the 64 KiB that we and others take. */
+const MAX_CHAIN_BYTES = 60_000;
+
 /** Something we can present. Made once and used by many connections. */
 export interface Credential {
   readonly certificateType: CertificateType;
@@ -44,6 +59,7 @@ export function rawPublicKeyCredential(key: Ed25519PrivateKey): Credential {
  *
  * @param chain DER, leaf first, at least one.
  * @throws {TypeError} If the leaf is not a certificate, or not that key's.
+ * @throws {RangeError} If the chain is longer than a handshake message may be.
  */
 export function x509Credential(chain: readonly Uint8Array[], key: SigningKey): Credential {
   const leaf = chain[0];
@@ -51,6 +67,10 @@ export function x509Credential(chain: readonly Uint8Array[], key: SigningKey): C
   if (spki === undefined) throw new TypeError("Cannot present certificate: it is not X.509 in DER");
   if (!equalBytes(spki, key.publicKeySpki())) {
     throw new TypeError("Cannot present certificate: the private key belongs to another one");
+  }
+  const chainBytes = chain.reduce((sum, certificate) => sum + certificate.length, 0);
+  if (chainBytes > MAX_CHAIN_BYTES) {
+    throw new RangeError(`Cannot present certificate: a chain of ${chainBytes} bytes, at most ${MAX_CHAIN_BYTES}`);
   }
   return {
     certificateType: "X509",

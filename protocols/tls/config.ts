@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isIpAddress } from "../core/address.ts";
 import type { Credential } from "./certificates.ts";
 import type { CipherSuiteName } from "./cipher_suites.ts";
 import type { PeerPolicy } from "./peer_policy.ts";
@@ -47,14 +48,18 @@ export function checkTlsConfig(config: TlsConfig): void {
     throw new RangeError("Cannot start TLS: no application protocol is given, QUIC needs one (RFC 9001 §8.1)");
   }
   for (const protocol of config.applicationProtocols) {
-    const bytes = new TextEncoder().encode(protocol).length;
-    if (bytes < 1 || bytes > 255) throw new RangeError(`Cannot start TLS: "${protocol}" is not 1 to 255 bytes`);
+    if (!/^[\x20-\x7e]{1,255}$/.test(protocol)) {
+      throw new RangeError(`Cannot start TLS: protocol "${protocol}" is not 1 to 255 characters of ASCII`);
+    }
   }
   if (config.role === "server" && config.credentials.length === 0) {
     throw new RangeError("Cannot start TLS: a server needs a credential to present");
   }
   if (config.role === "server" && config.serverName !== undefined) {
     throw new TypeError("Cannot start TLS: serverName is the client's to set");
+  }
+  if (config.serverName !== undefined && !isHostName(config.serverName)) {
+    throw new TypeError(`Cannot start TLS: serverName "${config.serverName}" is not a host name (RFC 6066 §3)`);
   }
   if (config.role === "client" && peer.certificateTypes.length === 0) {
     throw new RangeError("Cannot start TLS: a client needs peer.certificateTypes, for servers always authenticate");
@@ -67,4 +72,9 @@ export function checkTlsConfig(config: TlsConfig): void {
       throw new RangeError("Cannot start TLS: public keys and certificate digests have 32 bytes");
     }
   }
+}
+
+/** Letters of a DNS name, and not an IP address, which the extension must not carry. */
+function isHostName(text: string): boolean {
+  return /^[A-Za-z0-9._-]{1,255}$/.test(text) && !text.endsWith(".") && !isIpAddress(text);
 }

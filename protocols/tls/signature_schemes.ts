@@ -5,6 +5,7 @@
  */
 
 import type { SignatureAlgorithm } from "../crypto/signature.ts";
+import type { CertificateType } from "./certificates.ts";
 
 /** The schemes that may sign CertificateVerify. Names are the RFC's, which are also the algorithm's. */
 export type SignatureScheme = SignatureAlgorithm;
@@ -32,4 +33,9 @@ export const SIGNATURE_SCHEMES: readonly SignatureScheme[] = [
 /** The scheme with that number on the wire; `undefined` if there is no row for it. */
 export function signatureSchemeOf(code: number): SignatureScheme | undefined {
   return SIGNATURE_SCHEMES.find((scheme) => SIGNATURE_SCHEME_CODES[scheme] === code);
+}
+
+/** The schemes to offer to a peer who may present certificates of these types. Raw public keys are Ed25519 keys here. */
+export function schemesFor(types: readonly CertificateType[]): readonly SignatureScheme[] {
+  return types.includes("X509") ? SIGNATURE_SCHEMES : ["ed25519"];
 }
