@@ -35,8 +35,6 @@ export interface IceConfig {
   readonly maxRemoteCandidates: number;
   /** Peer-reflexive remote candidates at most, learnt from authenticated checks. */
   readonly maxPeerReflexive: number;
-  /** Requests remembered from before the peer's credentials were known. */
-  readonly maxEarlyRequests: number;
   /** Loopback candidates only in demonstrations and tests. */
   readonly allowLoopback: boolean;
   /** Who nominates: `command` waits for {@linkcode IceAgent.nominate}, `automatic` takes the best valid pair. */
@@ -63,7 +61,6 @@ export const DEFAULT_ICE_CONFIG: IceConfig = Object.freeze({
   maxPairs: 100, // RFC 8445 §6.1.2.5
   maxRemoteCandidates: 12, // as many as an offer carries
   maxPeerReflexive: 8, // a peer behind a symmetric NAT shows one port for each base of ours
-  maxEarlyRequests: 16, // one for each pair that a peer with four bases can try at four of ours
   allowLoopback: false,
   nomination: "command",
   nominationDelayMs: 100, // two Ta of 50 ms: enough for a check that was already on its way
@@ -99,7 +96,7 @@ export type IceEvent =
   }
   | { readonly type: "valid"; readonly pair: ValidPair }
   /** Both sides agree on this pair: our check with USE-CANDIDATE succeeded, or the peer's was answered on a valid pair. */
-  | { readonly type: "nominated"; readonly pair: ValidPair; readonly by: IceRole }
+  | { readonly type: "nominated"; readonly pair: ValidPair; readonly by: "us" | "peer" }
   | { readonly type: "roleChanged"; readonly role: IceRole }
   /** Nothing is left to try. A check of the peer's that still comes in revives the agent. */
   | { readonly type: "failed"; readonly reason: string; readonly report: readonly PairReport[] };
