@@ -66,7 +66,9 @@ export class TlsSide {
     for (let event = this.handshake.pollEvent(); event !== undefined; event = this.handshake.pollEvent()) {
       this.events.push(event);
     }
-    for (let next = this.handshake.pollCrypto(); next !== undefined; next = this.handshake.pollCrypto()) data.push(next);
+    for (let next = this.handshake.pollCrypto(); next !== undefined; next = this.handshake.pollCrypto()) {
+      data.push(next);
+    }
     this.sent.push(...data);
     return data;
   }
