@@ -86,6 +86,7 @@ export class ReceiveWindow {
   #received = 0;
   #consumed = 0;
   #isUpdatePending = false;
+  #isClosed = false;
   #updatedAt = -Infinity;
 
   constructor(options: WindowOptions) {
@@ -135,7 +136,7 @@ export class ReceiveWindow {
   consume(bytes: number): boolean {
     this.#consumed += bytes;
     // Half a window: the update is on its way before the peer runs dry, and there are few of them (RFC 9000 §4.2).
-    if (this.#isUpdatePending || this.#maximum - this.#consumed > this.#windowBytes / 2) return false;
+    if (this.#isClosed || this.#isUpdatePending || this.#maximum - this.#consumed > this.#windowBytes / 2) return false;
     this.#isUpdatePending = true;
     return true;
   }
@@ -157,11 +158,12 @@ export class ReceiveWindow {
 
   /** The update was lost: the current limit is sent, unless a newer one is on its way (RFC 9000 §13.3). */
   onUpdateLost(maximum: number): void {
-    if (maximum === this.#maximum) this.#isUpdatePending = true;
+    if (!this.#isClosed && maximum === this.#maximum) this.#isUpdatePending = true;
   }
 
   /** No more data will come: nothing needs to be said any more. */
   close(): void {
+    this.#isClosed = true;
     this.#isUpdatePending = false;
   }
 }

@@ -337,7 +337,7 @@ export class LossDetection {
       state.probeAt = state.lastAckElicitingSentAt + probeMs;
       if (earliest === undefined || state.probeAt < earliest.probeAt) earliest = state;
     }
-    if (earliest !== undefined || this.#hasPeerValidatedAddress) return earliest;
+    if (earliest !== undefined || this.#hasPeerValidatedAddress || this.#initial.sent.next === 0) return earliest;
     // RFC 9002 §6.2.2.1: the server may be out of bytes it is allowed to send; only we can end that.
     const state = this.#hasHandshakeKeys ? this.#handshake : this.#initial;
     state.probeAt = this.#lastEventAt + timeoutMs;

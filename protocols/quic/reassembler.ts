@@ -91,8 +91,9 @@ export class Reassembler {
 
   #append(start: number, data: Uint8Array): void {
     const last = this.#pieces.length > this.#first ? this.#pieces[this.#pieces.length - 1] : undefined;
+    const lastBytes = last !== undefined && last.start + last.length === start ? last.length : 0;
     let from = 0;
-    if (last !== undefined && last.start + last.length === start) {
+    if (last !== undefined && lastBytes > 0) {
       from = Math.min(data.length, last.buffer.length - last.length);
       last.buffer.set(from === data.length ? data : data.subarray(0, from), last.length);
       last.length += from;
@@ -100,13 +101,19 @@ export class Reassembler {
       if (from === data.length) return;
     }
     this.#checkPieces();
-    // As large as what was read at once the last time, or as what waits already: few pieces, little of them unused.
     const bytes = data.length - from;
-    const wantedBytes = Math.min(Math.max(this.#expectedBytes, this.#pieceBytes), MAX_PIECE_BYTES);
-    const buffer = new Uint8Array(Math.max(bytes, wantedBytes));
+    const buffer = new Uint8Array(Math.max(bytes, Math.min(this.#wantedBytes(start, lastBytes), MAX_PIECE_BYTES)));
     buffer.set(from === 0 ? data : data.subarray(from));
     this.#pieces.push({ start: start + from, length: bytes, buffer });
     this.#pieceBytes += bytes;
+  }
+
+  /** Room to make for a new piece, so that there are few of them and little of them is unused. */
+  #wantedBytes(start: number, lastBytes: number): number {
+    // In order: what was read at once the last time, or as much as waits already.
+    if (start === this.#contiguousOffset) return Math.max(this.#expectedBytes, this.#pieceBytes);
+    // Behind a gap: twice the piece that goes on here; nothing beyond the data itself where none does.
+    return 2 * lastBytes;
   }
 
   /** Fills what is missing of [`from`, `end`) between the pieces there are. */

@@ -345,7 +345,6 @@ export class SendStream {
   #freeChunks(): void {
     const chunks = this.#chunks;
     const last = chunks.length - 1;
-    // The last chunk stays while small writes may still go to its block.
     while (
       this.#firstChunk <= last &&
       this.#chunkStarts[this.#firstChunk]! + chunks[this.#firstChunk]!.length <= this.#ackedOffset

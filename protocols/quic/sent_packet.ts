@@ -6,7 +6,8 @@
  * @module
  */
 
-import type { Stream } from "./streams.ts";
+import type { CryptoSendStream } from "./crypto_stream.ts";
+import type { Stream } from "./stream.ts";
 
 /** Most packets of one space that are remembered: a sender with that many outstanding waits for acknowledgements. */
 export const MAX_SENT_PACKETS = 131_072;
@@ -26,7 +27,7 @@ const INITIAL_RING_SLOTS = 16;
 export type SentFrame =
   | StreamRangeFrame
   | StreamControlFrame
-  | { readonly type: "CRYPTO"; readonly offset: number; readonly length: number }
+  | { readonly type: "CRYPTO"; readonly stream: CryptoSendStream; readonly offset: number; readonly length: number }
   | { readonly type: "NEW_CONNECTION_ID"; readonly sequenceNumber: number }
   | { readonly type: "RETIRE_CONNECTION_ID"; readonly sequenceNumber: number }
   | { readonly type: "NEW_TOKEN"; readonly token: Uint8Array }

@@ -7,13 +7,14 @@
 
 import { unreachable } from "../core/unreachable.ts";
 import { TransportError } from "./errors.ts";
-import { Fifo } from "./fifo.ts";
-import { ReceiveWindow, SendCredit, type WindowOptions } from "./flow_control.ts";
-import { streamHeaderBytes } from "./frame_writer.ts";
-import { ReceiveStream } from "./receive_stream.ts";
-import { SendStream, type StreamRange } from "./send_stream.ts";
+import { ReceiveWindow, type SendCredit, type WindowOptions } from "./flow_control.ts";
+import type { ReceiveStream } from "./receive_stream.ts";
+import type { SendStream } from "./send_stream.ts";
 import type { SentFrame, SentPacket, StreamControlFrame } from "./sent_packet.ts";
+import { Stream, type StreamEvent, type StreamSelection } from "./stream.ts";
 import { StreamCounts } from "./stream_counts.ts";
+import { CLOSED, FINISHED, OPENED, READABLE, RESET, STOPPED, StreamEvents, WRITABLE } from "./stream_events.ts";
+import { StreamSchedule } from "./stream_schedule.ts";
 import { type Directionality, directionalityOf, indexOf, initiatorOf, type Role, streamIdOf } from "./stream_id.ts";
 
 /** Limits we set to the peer. */
@@ -47,95 +48,18 @@ export interface PeerStreamLimits {
   readonly initialMaxStreamsUni: number;
 }
 
-/**
- * What happened to a stream. Each is told once until it can happen anew: `readable` again after `read` returned
- * `undefined`, `writable` after `write` took less than it was offered.
- */
-export type StreamEvent =
-  /** The peer opened it. */
-  | { readonly type: "opened"; readonly stream: Stream }
-  /** There is data, or the end, to read. */
-  | { readonly type: "readable"; readonly stream: Stream }
-  /** There is room to write again. */
-  | { readonly type: "writable"; readonly stream: Stream }
-  /** The peer reset its sending part with the application's code. */
-  | { readonly type: "reset"; readonly stream: Stream; readonly code: number }
-  /** The peer wants no more of it, with the application's code; our sending part was reset. */
-  | { readonly type: "stopped"; readonly stream: Stream; readonly code: number }
-  /** Everything we sent, FIN included, was acknowledged. */
-  | { readonly type: "finished"; readonly stream: Stream }
-  /** Both parts ended, and the stream is forgotten. The last event of a stream. */
-  | { readonly type: "closed"; readonly stream: Stream }
-  /** `open` failed for want of streams, and now would not. */
-  | { readonly type: "available"; readonly directionality: Directionality };
-
-/** One stream: an object from its opening on, also after the table has forgotten it. */
-export class Stream {
-  readonly id: number;
-  readonly directionality: Directionality;
-  /** Whether we opened it. */
-  readonly isLocal: boolean;
-  /** Absent if only the peer sends. */
-  readonly sending: SendStream | undefined;
-  /** Absent if only we send. */
-  readonly receiving: ReceiveStream | undefined;
-  /** The queues it waits in and the events it owes: for {@linkcode Streams} only. */
-  marks = 0;
-  /** The code of the peer's STOP_SENDING: for {@linkcode Streams} only. */
-  stoppedCode = 0;
-
-  constructor(id: number, isLocal: boolean, window: WindowOptions) {
-    this.id = id;
-    this.isLocal = isLocal;
-    this.directionality = directionalityOf(id);
-    const isBidirectional = this.directionality === "bidirectional";
-    this.sending = isBidirectional || isLocal ? new SendStream() : undefined;
-    this.receiving = isBidirectional || !isLocal ? new ReceiveStream(window) : undefined;
-  }
-}
-
-/** What the next STREAM frame carries, as `Streams.select` fills it in. One object serves every frame. */
-export class StreamSelection implements StreamRange {
-  /** Set if `select` returned true. */
-  stream: Stream | undefined = undefined;
-  offset = 0;
-  length = 0;
-  fin = false;
-}
-
-// Marks of a stream: which queues it waits in, and which events it owes, in the order they are told.
-const IN_CONTROL = 1 << 0;
-const IN_REPAIRS = 1 << 1;
-const IN_FRESH = 1 << 2;
-const IN_EVENTS = 1 << 3;
-const OPENED = 1 << 4;
-const READABLE = 1 << 5;
-const WRITABLE = 1 << 6;
-const RESET = 1 << 7;
-const STOPPED = 1 << 8;
-const FINISHED = 1 << 9;
-const CLOSED = 1 << 10;
-/** The reader has been told of data and has not come to the end of it. */
-const IS_BEING_READ = 1 << 11;
-const IS_FORGOTTEN = 1 << 12;
-const ANY_EVENT = OPENED | READABLE | WRITABLE | RESET | STOPPED | FINISHED | CLOSED;
-
 /** All streams of a connection. */
 export class Streams {
   readonly #role: Role;
   readonly #options: StreamsOptions;
   readonly #table = new Map<number, Stream>();
-  readonly #credit = new SendCredit();
+  readonly #schedule = new StreamSchedule();
+  readonly #events = new StreamEvents();
   readonly #window: ReceiveWindow;
   readonly #bidirectional: StreamCounts;
   readonly #unidirectional: StreamCounts;
+  readonly #counts: readonly StreamCounts[];
   #peerLimits: PeerStreamLimits = NO_LIMITS;
-  // Each stream is in each queue at most once, so the table's limits bound them; one that has nothing to send any more
-  // leaves when its turn comes.
-  readonly #control = new Fifo<Stream>();
-  readonly #repairs = new Fifo<Stream>();
-  readonly #fresh = new Fifo<Stream>();
-  readonly #events = new Fifo<Stream>();
 
   constructor(role: Role, options: StreamsOptions = DEFAULT_STREAMS_OPTIONS) {
     this.#role = role;
@@ -143,6 +67,7 @@ export class Streams {
     this.#window = new ReceiveWindow(options.connectionWindow);
     this.#bidirectional = new StreamCounts(options.maxBidirectionalStreams);
     this.#unidirectional = new StreamCounts(options.maxUnidirectionalStreams);
+    this.#counts = [this.#bidirectional, this.#unidirectional];
   }
 
   /** Streams in the table: open, or with something still to be told or acknowledged. */
@@ -150,9 +75,14 @@ export class Streams {
     return this.#table.size;
   }
 
+  /** The stream of that ID, as long as it is in the table. */
+  find(streamId: number): Stream | undefined {
+    return this.#table.get(streamId);
+  }
+
   /** Credit of the connection to send. */
   get credit(): SendCredit {
-    return this.#credit;
+    return this.#schedule.credit;
   }
 
   /** Window of the connection to receive. */
@@ -181,7 +111,7 @@ export class Streams {
   write(stream: Stream, data: Uint8Array): number {
     const sending = sendingOf(stream);
     const takenBytes = sending.write(data);
-    if (takenBytes > 0) this.#enqueue(this.#fresh, stream, IN_FRESH);
+    if (takenBytes > 0) this.#schedule.addData(stream);
     return takenBytes;
   }
 
@@ -189,7 +119,7 @@ export class Streams {
   give(stream: Stream, data: Uint8Array): number {
     const sending = sendingOf(stream);
     const takenBytes = sending.give(data);
-    if (takenBytes > 0) this.#enqueue(this.#fresh, stream, IN_FRESH);
+    if (takenBytes > 0) this.#schedule.addData(stream);
     return takenBytes;
   }
 
@@ -197,12 +127,12 @@ export class Streams {
   finish(stream: Stream): void {
     const sending = sendingOf(stream);
     sending.finish();
-    if (sending.hasRepair) this.#enqueue(this.#repairs, stream, IN_REPAIRS);
+    this.#schedule.addData(stream);
   }
 
   /** Abandons sending with a code of the application's. @throws {TypeError} If we may not send on the stream. */
   reset(stream: Stream, code: number): void {
-    if (sendingOf(stream).reset(code)) this.#enqueue(this.#control, stream, IN_CONTROL);
+    if (sendingOf(stream).reset(code)) this.#schedule.addControl(stream);
   }
 
   /**
@@ -215,10 +145,10 @@ export class Streams {
     const receiving = receivingOf(stream);
     const data = receiving.read();
     if (data === undefined) {
-      stream.marks &= ~IS_BEING_READ;
+      stream.isBeingRead = false;
     } else {
       this.#window.consume(data.length);
-      if (receiving.window.consume(data.length)) this.#enqueue(this.#control, stream, IN_CONTROL);
+      if (receiving.window.consume(data.length)) this.#schedule.addControl(stream);
     }
     if (receiving.isTerminal) this.#endIfDone(stream);
     return data;
@@ -228,15 +158,16 @@ export class Streams {
   stop(stream: Stream, code: number): void {
     const receiving = receivingOf(stream);
     if (!receiving.stop(code)) return;
-    stream.marks &= ~(READABLE | RESET);
+    this.#events.revoke(stream, READABLE);
+    this.#events.revoke(stream, RESET);
     this.#discard(receiving);
-    if (receiving.isStopPending) this.#enqueue(this.#control, stream, IN_CONTROL);
+    if (receiving.isStopPending) this.#schedule.addControl(stream);
     if (receiving.isTerminal) this.#endIfDone(stream);
   }
 
   /** The next thing that happened. */
   pollEvent(): StreamEvent | undefined {
-    for (const counts of [this.#bidirectional, this.#unidirectional]) {
+    for (const counts of this.#counts) {
       if (counts.takeAvailable()) {
         return {
           type: "available",
@@ -244,18 +175,12 @@ export class Streams {
         };
       }
     }
-    for (let stream = this.#events.peek(); stream !== undefined; stream = this.#events.peek()) {
-      const due = stream.marks & ANY_EVENT;
-      const first = due & -due;
-      if (due === first) {
-        this.#events.shift();
-        stream.marks &= ~IN_EVENTS;
-      }
-      stream.marks &= ~first;
-      const event = this.#eventOf(stream, first);
-      if (event !== undefined) return event;
+    const event = this.#events.poll();
+    if (event?.type === "reset") {
+      event.stream.receiving?.onResetRead();
+      this.#endIfDone(event.stream);
     }
-    return undefined;
+    return event;
   }
 
   // Frames that came in: RFC 9000 §19. Each throws TransportError where the peer broke a rule.
@@ -263,7 +188,7 @@ export class Streams {
   /** The peer's transport parameters arrived. */
   applyPeerLimits(limits: PeerStreamLimits): void {
     this.#peerLimits = limits;
-    this.#credit.raise(limits.initialMaxData);
+    this.#schedule.credit.raise(limits.initialMaxData);
     this.#bidirectional.raise(limits.initialMaxStreamsBidi);
     this.#unidirectional.raise(limits.initialMaxStreamsUni);
   }
@@ -291,8 +216,8 @@ export class Streams {
     if (newBytes > 0) this.#window.receive(newBytes);
     this.#discard(receiving);
     if (receiving.state === "ResetRecvd" && !wasReset) {
-      stream.marks &= ~READABLE;
-      this.#tell(stream, RESET);
+      this.#events.revoke(stream, READABLE);
+      this.#events.add(stream, RESET);
     }
     if (receiving.isTerminal) this.#endIfDone(stream);
   }
@@ -301,22 +226,22 @@ export class Streams {
   onStopSending(streamId: number, code: number): void {
     const stream = this.#sendable(streamId, 0x05);
     if (stream?.sending === undefined || !stream.sending.reset(code)) return;
-    this.#enqueue(this.#control, stream, IN_CONTROL);
+    this.#schedule.addControl(stream);
     stream.stoppedCode = code;
-    stream.marks &= ~WRITABLE;
-    this.#tell(stream, STOPPED);
+    this.#events.revoke(stream, WRITABLE);
+    this.#events.add(stream, STOPPED);
   }
 
   /** MAX_DATA. */
   onMaxData(maximum: number): void {
-    this.#credit.raise(maximum);
+    this.#schedule.credit.raise(maximum);
   }
 
   /** MAX_STREAM_DATA. */
   onMaxStreamData(streamId: number, maximum: number): void {
     const stream = this.#sendable(streamId, 0x11);
     if (stream?.sending === undefined || !stream.sending.credit.raise(maximum)) return;
-    if (stream.sending.hasNew) this.#enqueue(this.#fresh, stream, IN_FRESH);
+    this.#schedule.addData(stream);
   }
 
   /** MAX_STREAMS. */
@@ -333,7 +258,7 @@ export class Streams {
 
   /** Whether `takeControlFrame` may have a frame. */
   get hasControlFrame(): boolean {
-    return this.#window.isUpdatePending || this.#credit.isBlockedPending || this.#control.count > 0 ||
+    return this.#window.isUpdatePending || this.#schedule.credit.isBlockedPending || this.#schedule.hasControlFrame ||
       this.#bidirectional.hasFrame || this.#unidirectional.hasFrame;
   }
 
@@ -342,25 +267,21 @@ export class Streams {
     if (this.#window.isUpdatePending) {
       return { type: "MAX_DATA", maximum: this.#window.takeUpdate(smoothedRttMs, now) };
     }
-    if (this.#credit.isBlockedPending) return { type: "DATA_BLOCKED", limit: this.#credit.takeBlocked() };
-    for (const counts of [this.#bidirectional, this.#unidirectional]) {
+    if (this.#schedule.credit.isBlockedPending) {
+      return { type: "DATA_BLOCKED", limit: this.#schedule.credit.takeBlocked() };
+    }
+    for (const counts of this.#counts) {
       if (!counts.hasFrame) continue;
       const bidirectional = counts === this.#bidirectional;
       if (counts.isUpdatePending) return { type: "MAX_STREAMS", bidirectional, maximum: counts.takeUpdate() };
       return { type: "STREAMS_BLOCKED", bidirectional, limit: counts.takeBlocked() };
     }
-    for (let stream = this.#control.peek(); stream !== undefined; stream = this.#control.peek()) {
-      const frame = controlFrameOf(stream, smoothedRttMs, now);
-      if (frame !== undefined) return frame;
-      this.#control.shift();
-      stream.marks &= ~IN_CONTROL;
-    }
-    return undefined;
+    return this.#schedule.takeControlFrame(smoothedRttMs, now);
   }
 
   /** Whether `select` would find something, given room. */
   get hasData(): boolean {
-    return this.#nextRepair() !== undefined || this.#nextFresh() !== undefined;
+    return this.#schedule.hasData;
   }
 
   /**
@@ -371,29 +292,14 @@ export class Streams {
    * @returns Whether there is anything that fits.
    */
   select(roomBytes: number, selection: StreamSelection): boolean {
-    const stream = this.#nextRepair() ?? this.#nextFresh();
-    const sending = stream?.sending;
-    if (stream === undefined || sending === undefined) return false;
-    const maxBytes = roomBytes - streamHeaderBytes(stream.id, sending.nextOffset, true);
-    if (maxBytes < 0 || !sending.select(maxBytes, this.#credit, selection)) return false;
-    selection.stream = stream;
-    return true;
+    return this.#schedule.select(roomBytes, selection);
   }
 
   /** Writes the data that `select` chose into `target` from `at` on, counts it as sent and passes the turn on. */
   fill(selection: StreamSelection, target: Uint8Array, at: number): void {
+    this.#schedule.fill(selection, target, at);
     const stream = selection.stream;
-    const sending = stream?.sending;
-    if (stream === undefined || sending === undefined) return;
-    sending.fill(selection, this.#credit, target, at);
-    // The stream is at the front of the queue it was chosen from.
-    const queue = this.#repairs.peek() === stream ? this.#repairs : this.#fresh;
-    if (queue.count > 1) {
-      queue.shift();
-      queue.push(stream);
-    }
-    if (sending.hasRepair) this.#enqueue(this.#repairs, stream, IN_REPAIRS);
-    if (sending.takeWritable()) this.#tell(stream, WRITABLE);
+    if (stream?.sending?.takeWritable()) this.#events.add(stream, WRITABLE);
   }
 
   /**
@@ -406,7 +312,7 @@ export class Streams {
     if (this.hasData) return true;
     for (const stream of this.#table.values()) {
       if (stream.sending?.probe(maxBytes)) {
-        this.#enqueue(this.#repairs, stream, IN_REPAIRS);
+        this.#schedule.addData(stream);
         return true;
       }
     }
@@ -444,23 +350,23 @@ export class Streams {
         return this.#onRangeLost(frame.stream, frame.offset, frame.length, frame.fin);
       case "RESET_STREAM":
         frame.stream.sending?.onResetLost();
-        return this.#enqueue(this.#control, frame.stream, IN_CONTROL);
+        return this.#schedule.addControl(frame.stream);
       case "STOP_SENDING":
         frame.stream.receiving?.onStopLost();
-        return this.#enqueue(this.#control, frame.stream, IN_CONTROL);
+        return this.#schedule.addControl(frame.stream);
       case "MAX_DATA":
         return this.#window.onUpdateLost(frame.maximum);
       case "MAX_STREAM_DATA":
         // RFC 9000 §13.3: not once the size is known.
         if (frame.stream.receiving?.state === "Recv") frame.stream.receiving.window.onUpdateLost(frame.maximum);
-        return this.#enqueue(this.#control, frame.stream, IN_CONTROL);
+        return this.#schedule.addControl(frame.stream);
       case "MAX_STREAMS":
         return (frame.bidirectional ? this.#bidirectional : this.#unidirectional).onUpdateLost(frame.maximum);
       case "DATA_BLOCKED":
-        return this.#credit.onBlockedLost(frame.limit);
+        return this.#schedule.credit.onBlockedLost(frame.limit);
       case "STREAM_DATA_BLOCKED":
         if (frame.stream.sending?.hasNew) frame.stream.sending.credit.onBlockedLost(frame.limit);
-        return this.#enqueue(this.#control, frame.stream, IN_CONTROL);
+        return this.#schedule.addControl(frame.stream);
       case "STREAMS_BLOCKED":
         return (frame.bidirectional ? this.#bidirectional : this.#unidirectional).onBlockedLost(frame.limit);
       case "CRYPTO":
@@ -484,10 +390,10 @@ export class Streams {
     const wasTerminal = sending.isTerminal;
     sending.onAcked(offset, length, fin);
     if (sending.isTerminal && !wasTerminal) {
-      this.#tell(stream, FINISHED);
+      this.#events.add(stream, FINISHED);
       this.#endIfDone(stream);
     } else if (sending.takeWritable()) {
-      this.#tell(stream, WRITABLE);
+      this.#events.add(stream, WRITABLE);
     }
   }
 
@@ -495,7 +401,7 @@ export class Streams {
     const sending = stream.sending;
     if (sending === undefined) return;
     sending.onLost(offset, length, fin);
-    if (sending.hasRepair) this.#enqueue(this.#repairs, stream, IN_REPAIRS);
+    this.#schedule.addData(stream);
   }
 
   /** The stream of a frame that says something of the peer's sending; `undefined` if it is forgotten. */
@@ -534,11 +440,11 @@ export class Streams {
     // RFC 9000 §3.2: it opens all of its type with lower numbers.
     const initiator = initiatorOf(streamId);
     while (counts.remoteOpened < index) {
-      this.#tell(this.#create(streamIdOf(initiator, directionality, counts.remoteOpened++), false), OPENED);
+      this.#events.add(this.#create(streamIdOf(initiator, directionality, counts.remoteOpened++), false), OPENED);
     }
     counts.remoteOpened++;
     const stream = this.#create(streamId, false);
-    this.#tell(stream, OPENED);
+    this.#events.add(stream, OPENED);
     return stream;
   }
 
@@ -560,72 +466,10 @@ export class Streams {
     return directionality === "bidirectional" ? this.#bidirectional : this.#unidirectional;
   }
 
-  #enqueue(queue: Fifo<Stream>, stream: Stream, mark: number): void {
-    if ((stream.marks & mark) !== 0) return;
-    stream.marks |= mark;
-    queue.push(stream);
-  }
-
-  #nextRepair(): Stream | undefined {
-    for (let stream = this.#repairs.peek(); stream !== undefined; stream = this.#repairs.peek()) {
-      if (stream.sending?.hasRepair) return stream;
-      this.#repairs.shift();
-      stream.marks &= ~IN_REPAIRS;
-    }
-    return undefined;
-  }
-
-  #nextFresh(): Stream | undefined {
-    for (let stream = this.#fresh.peek(); stream !== undefined; stream = this.#fresh.peek()) {
-      const sending = stream.sending;
-      if (sending?.hasNew) {
-        if (sending.credit.availableBytes > 0) {
-          if (this.#credit.availableBytes > 0) return stream;
-          this.#credit.block();
-          return undefined;
-        }
-        // RFC 9000 §4.1; MAX_STREAM_DATA brings it back.
-        sending.credit.block();
-        if (sending.credit.isBlockedPending) this.#enqueue(this.#control, stream, IN_CONTROL);
-      }
-      this.#fresh.shift();
-      stream.marks &= ~IN_FRESH;
-    }
-    return undefined;
-  }
-
   #tellReadable(stream: Stream): void {
-    if ((stream.marks & IS_BEING_READ) !== 0 || stream.receiving?.isStopped) return;
-    stream.marks |= IS_BEING_READ;
-    this.#tell(stream, READABLE);
-  }
-
-  #tell(stream: Stream, event: number): void {
-    stream.marks |= event;
-    this.#enqueue(this.#events, stream, IN_EVENTS);
-  }
-
-  #eventOf(stream: Stream, mark: number): StreamEvent | undefined {
-    switch (mark) {
-      case OPENED:
-        return { type: "opened", stream };
-      case READABLE:
-        return { type: "readable", stream };
-      case WRITABLE:
-        return { type: "writable", stream };
-      case RESET:
-        stream.receiving?.onResetRead();
-        this.#endIfDone(stream);
-        return { type: "reset", stream, code: stream.receiving?.resetCode ?? 0 };
-      case STOPPED:
-        return { type: "stopped", stream, code: stream.stoppedCode };
-      case FINISHED:
-        return { type: "finished", stream };
-      case CLOSED:
-        return { type: "closed", stream };
-      default:
-        return undefined;
-    }
+    if (stream.isBeingRead || stream.receiving?.isStopped) return;
+    stream.isBeingRead = true;
+    this.#events.add(stream, READABLE);
   }
 
   /** What nobody will read counts as read, so that the peer can go on with other streams. */
@@ -636,12 +480,12 @@ export class Streams {
 
   /** Forgets the stream if both parts ended; the peer may open another in its place. */
   #endIfDone(stream: Stream): void {
-    if ((stream.marks & IS_FORGOTTEN) !== 0) return;
+    if (stream.isForgotten) return;
     if (stream.sending?.isTerminal === false || stream.receiving?.isTerminal === false) return;
-    stream.marks |= IS_FORGOTTEN;
+    stream.isForgotten = true;
     this.#table.delete(stream.id);
     if (!stream.isLocal) this.#countsOf(stream.directionality).onRemoteEnded();
-    this.#tell(stream, CLOSED);
+    this.#events.add(stream, CLOSED);
   }
 }
 
@@ -662,23 +506,4 @@ function sendingOf(stream: Stream): SendStream {
 function receivingOf(stream: Stream): ReceiveStream {
   if (stream.receiving === undefined) throw new TypeError(`Cannot read stream ${stream.id}: only we send on it`);
   return stream.receiving;
-}
-
-function controlFrameOf(stream: Stream, smoothedRttMs: number, now: number): StreamControlFrame | undefined {
-  const { sending, receiving } = stream;
-  if (sending?.isResetPending) {
-    sending.onResetSent();
-    return { type: "RESET_STREAM", stream, code: sending.resetCode, finalSize: sending.sentOffset };
-  }
-  if (receiving?.isStopPending) {
-    receiving.onStopSent();
-    return { type: "STOP_SENDING", stream, code: receiving.stopCode };
-  }
-  if (receiving?.window.isUpdatePending) {
-    return { type: "MAX_STREAM_DATA", stream, maximum: receiving.window.takeUpdate(smoothedRttMs, now) };
-  }
-  if (sending?.credit.isBlockedPending) {
-    return { type: "STREAM_DATA_BLOCKED", stream, limit: sending.credit.takeBlocked() };
-  }
-  return undefined;
 }
