@@ -30,6 +30,8 @@ export interface SocketError {
 /** Sockets, clock, randomness and one alarm, for one driver. */
 export interface Host {
   readonly random: Random;
+  /** Wall-clock milliseconds since 1970 at monotonic instant 0: what is signed says when it expires. */
+  readonly epochMs: number;
   /** Monotonic milliseconds. */
   now(): number;
   interfaces(): readonly NetworkInterface[];
@@ -50,7 +52,7 @@ export interface Host {
   send(datagram: Datagram): boolean;
   /** Calls the sink's `handleAlarm` once at `at`, in place of any alarm set before; `undefined` clears it. */
   setAlarm(at: number | undefined): void;
-  /** Names who is told. Exactly one sink, before the first `bind`. */
+  /** Names who is told. Exactly one sink, at the latest in the turn of the first `bind`: nothing is told within a turn. */
   attach(sink: HostSink): void;
 }
 

@@ -80,10 +80,15 @@ interface Socket {
   failure: { readonly code: string; readonly remote: Address | undefined; left: number } | undefined;
 }
 
+/** 2026-01-01T00:00:00Z: any instant would do, as long as it is always the same. */
+const VIRTUAL_EPOCH_MS = 1_767_225_600_000;
+
 /** A host with virtual sockets. Made by `VirtualNetwork.host`. */
 export class VirtualHost implements Host {
   readonly name: string;
   readonly random: SeededRandom;
+  /** The clock of the network starts at the same wall-clock instant in every run. */
+  readonly epochMs: number = VIRTUAL_EPOCH_MS;
   /** TCP-like streams of this host. */
   readonly streams: StreamStack;
   readonly #context: HostContext;
