@@ -9,7 +9,10 @@ import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Machine } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
 
-/** What a provider finds. After `done` nothing follows but what keep-alive brings: a candidate that changed. */
+/**
+ * What a provider finds. After `done` nothing follows but what keep-alive brings, a candidate that changed, and what servers
+ * added later bring, which ends with a `done` of its own.
+ */
 export type CandidateEvent =
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
   | { readonly type: "withdrawn"; readonly candidate: LocalCandidate }

@@ -1,22 +1,52 @@
 /**
- * Server-reflexive candidates: what STUN servers see of each base (RFC 8445 §5.1.1.2). This commit fixes the signatures;
- * the machine follows.
+ * Server-reflexive candidates: what STUN servers see of each base (RFC 8445 §5.1.1.2, RFC 8489), and keeping the mappings
+ * behind them alive.
+ *
+ * Every base asks every server of its family, each in a transaction of its own, so that a server or a route that is dead
+ * holds nothing up. Afterwards one server a base, the keeper, is asked again and again: that keeps the mapping alive and
+ * tells when it has changed. A mapping that is the base's own address is no candidate (RFC 8445 §5.1.3), but is kept alive
+ * all the same: there may be a firewall.
  *
  * @module
  */
 
 import type { Address } from "../protocols/core/address.ts";
-import type { Base, Datagram, Machine } from "../protocols/core/machine.ts";
-import type { Random } from "../protocols/core/random.ts";
-import type { CandidateEvent, CandidateProvider } from "./provider.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
+import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base, Datagram } from "../protocols/core/machine.ts";
+import { type Random, randomBytes } from "../protocols/core/random.ts";
+import { isStun, TRANSACTION_ID_BYTES, transactionKey } from "../protocols/stun/classify.ts";
+import { decodeStun, encodeStun } from "../protocols/stun/npm_stun.ts";
+import { Transaction, type TransactionConfig } from "../protocols/stun/transaction.ts";
+import type { CandidateEvent, CandidateMachine, CandidateProvider } from "./provider.ts";
+
+/** Servers asked at most; further ones are passed over. */
+export const MAX_SERVERS = 8;
+
+/** Bases asked from at most; further ones are passed over. */
+export const MAX_BASES = 16;
+
+/**
+ * Requests to one server and how long the last is waited for: 0, 0.5, 1.5, 3.5 s, given up at 5.5 s. RFC 8489 §6.2.1 would
+ * go on to 39.5 s; what is asked again later anyway need not.
+ */
+const REQUEST_COUNT = 4;
+const LAST_MULTIPLIER = 4;
+
+/** RFC 8445 §14.3. */
+const MIN_RTO_MS = 500;
 
 /** What {@linkcode serverReflexive} goes by. */
 export interface ServerReflexiveOptions {
   /** Addresses, not names: names are resolved before. */
   readonly servers: readonly Address[];
-  /** Time between two new transactions, Ta. @default {5} */
+  /** Time between two new transactions, Ta: RFC 8445 §14.2 allows no less than 5. @default {5} */
   readonly taMs?: number;
-  /** Time between two questions that keep a mapping alive and tell when it changed; 0 asks once. @default {15000} */
+  /**
+   * Time between two questions that keep a mapping alive; 0 asks once.
+   *
+   * @default {15000} Half of the 30 s after which many NATs forget (RFC 9000 §10.1.2).
+   */
   readonly keepaliveMs?: number;
 }
 
@@ -28,34 +58,286 @@ export interface ServerReflexiveProvider extends CandidateProvider {
   ): ServerReflexiveMachine;
 }
 
-/** Asks every server of a base's family from that base. */
-export class ServerReflexiveMachine implements Machine<CandidateEvent> {
-  /** Asks these servers too: the hub named them. Known ones are passed over. */
-  addServers(_servers: readonly Address[], _now: number): void {}
-
-  /** Whether a response with this transaction key (`transactionKey` of `stun/classify.ts`) belongs here. */
-  ownsTransaction(_key: string): boolean {
-    return false;
+/**
+ * Asks STUN servers for the address they see.
+ *
+ * @throws {RangeError} If Ta is below 5 ms or the keep-alive interval below 1 s.
+ */
+export function serverReflexive(options: ServerReflexiveOptions): ServerReflexiveProvider {
+  const { servers, taMs = 5, keepaliveMs = 15_000 } = options;
+  if (!(taMs >= 5)) throw new RangeError(`Cannot ask STUN servers: taMs must be 5 or more: ${taMs}`);
+  if (keepaliveMs !== 0 && !(keepaliveMs >= 1000)) {
+    throw new RangeError(`Cannot ask STUN servers: keepaliveMs must be 0, or 1000 or more: ${keepaliveMs}`);
   }
+  return {
+    name: "srflx",
+    gather: (bases, context) => new ServerReflexiveMachine(bases, { servers, taMs, keepaliveMs, ...context }),
+  };
+}
 
-  handleDatagram(_datagram: Datagram, _now: number): void {}
+type QueryState =
+  /** To be asked from `at` on, as soon as Ta allows. */
+  | { readonly name: "due"; readonly at: number }
+  | { readonly name: "asking"; readonly transaction: Transaction }
+  | { readonly name: "resting" };
 
-  handleTimeout(_now: number): void {}
+/** One base and one server. */
+class Query {
+  readonly own: OwnBase;
+  readonly server: Address;
+  state: QueryState;
+  /** What the server saw last. */
+  mapped: Address | undefined;
+  /** Whether it has ended for the first time. */
+  isSettled = false;
 
-  pollTransmit(_now: number): Datagram | undefined {
-    return undefined;
-  }
-
-  pollEvent(): CandidateEvent | undefined {
-    return undefined;
-  }
-
-  pollTimeout(): number | undefined {
-    return undefined;
+  constructor(own: OwnBase, server: Address, now: number) {
+    this.own = own;
+    this.server = server;
+    this.state = { name: "due", at: now };
   }
 }
 
-/** Asks STUN servers for the address they see. */
-export function serverReflexive(_options: ServerReflexiveOptions): ServerReflexiveProvider {
-  return { name: "srflx", gather: () => new ServerReflexiveMachine() };
+/** One base, what was found on it and who keeps it alive. */
+interface OwnBase {
+  readonly base: Base;
+  readonly queries: Query[];
+  readonly candidates: Map<Address, LocalCandidate>;
+  keeper: Query | undefined;
+}
+
+/** Complete options of one machine. */
+export interface ServerReflexiveContext {
+  readonly servers: readonly Address[];
+  readonly taMs: number;
+  readonly keepaliveMs: number;
+  readonly now: number;
+  readonly random: Random;
+}
+
+/** Asks every server of a base's family from that base. */
+export class ServerReflexiveMachine implements CandidateMachine {
+  readonly #random: Random;
+  readonly #taMs: number;
+  readonly #keepaliveMs: number;
+  readonly #bases: readonly OwnBase[];
+  readonly #servers = new Set<Address>();
+  /** Server by server, so that the first one is asked from every base before the second from any. */
+  readonly #queries: Query[] = [];
+  readonly #asking = new Map<string, Query>();
+  readonly #events: CandidateEvent[] = [];
+  #nextAt: number;
+  #isDoneSaid = false;
+
+  constructor(bases: readonly Base[], context: ServerReflexiveContext) {
+    this.#random = context.random;
+    this.#taMs = context.taMs;
+    this.#keepaliveMs = context.keepaliveMs;
+    this.#nextAt = context.now;
+    this.#bases = bases.filter(({ kind }) => kind === "socket").slice(0, MAX_BASES)
+      .map((base) => ({ base, queries: [], candidates: new Map(), keeper: undefined }));
+    this.addServers(context.servers, context.now);
+  }
+
+  /** Asks these servers too: the hub named them. Known ones are passed over. `done` comes again when they have answered. */
+  addServers(servers: readonly Address[], now: number): void {
+    for (const server of servers) {
+      if (this.#servers.size >= MAX_SERVERS || this.#servers.has(server)) continue;
+      this.#servers.add(server);
+      for (const own of this.#bases) {
+        if (!canReach(own.base, server)) continue;
+        const query = new Query(own, server, now);
+        own.queries.push(query);
+        this.#queries.push(query);
+        this.#isDoneSaid = false;
+      }
+    }
+    this.#sayDone();
+  }
+
+  /** Whether a response with this transaction key (`transactionKey` of `stun/classify.ts`) belongs here. */
+  ownsTransaction(key: string): boolean {
+    return this.#asking.has(key);
+  }
+
+  /** A question could not be sent: the base has no way to that server. */
+  handleSocketError(
+    error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },
+    now: number,
+  ): void {
+    if (!isNoWay(error.code)) return;
+    for (const [key, query] of this.#asking) {
+      if (query.own.base !== error.base || query.server !== error.remote) continue;
+      this.#asking.delete(key);
+      this.#fail(query, `STUN server ${query.server} cannot be reached: ${error.code}`, now);
+    }
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    const { base, remote, payload } = datagram;
+    if (!isStun(payload)) return;
+    const key = transactionKey(payload);
+    const query = this.#asking.get(key);
+    // Whoever guesses 96 bits of a transaction ID must also forge the server's address.
+    if (query === undefined || query.own.base !== base || query.server !== remote) return;
+    const message = decodeStun(payload);
+    if (!message.ok || query.state.name !== "asking") return;
+    query.state.transaction.handleDatagram(datagram, now);
+    if (query.state.transaction.isPending) return;
+    this.#asking.delete(key);
+    const { mappedAddress, error } = message;
+    if (mappedAddress === undefined || message.class === "error") {
+      this.#fail(query, `STUN server ${query.server} answers with error ${error?.code}`, now);
+    } else if (!isCredible(mappedAddress, query)) {
+      this.#fail(query, `STUN server ${query.server} tells an impossible address, ${mappedAddress}`, now);
+    } else {
+      this.#learn(query, mappedAddress, now);
+    }
+  }
+
+  handleTimeout(now: number): void {
+    for (const [key, query] of this.#asking) {
+      if (query.state.name !== "asking") continue;
+      query.state.transaction.handleTimeout(now);
+      if (query.state.transaction.isPending) continue;
+      this.#asking.delete(key);
+      this.#fail(query, `STUN server ${query.server} does not answer`, now);
+    }
+  }
+
+  pollTransmit(now: number): Datagram | undefined {
+    for (const { state } of this.#asking.values()) {
+      const request = state.name === "asking" ? state.transaction.pollTransmit(now) : undefined;
+      if (request !== undefined) return request;
+    }
+    if (now < this.#nextAt) return undefined;
+    const query = this.#nextDue();
+    return query === undefined || dueAt(query) > now ? undefined : this.#ask(query, now);
+  }
+
+  pollEvent(): CandidateEvent | undefined {
+    return this.#events.shift();
+  }
+
+  pollTimeout(): number | undefined {
+    let at = Infinity;
+    for (const { state } of this.#asking.values()) {
+      if (state.name === "asking") at = Math.min(at, state.transaction.pollTimeout() ?? Infinity);
+    }
+    const next = this.#nextDue();
+    if (next !== undefined) at = Math.min(at, Math.max(this.#nextAt, dueAt(next)));
+    return at === Infinity ? undefined : at;
+  }
+
+  #nextDue(): Query | undefined {
+    let next: Query | undefined;
+    for (const query of this.#queries) {
+      if (dueAt(query) < (next === undefined ? Infinity : dueAt(next))) next = query;
+    }
+    return next;
+  }
+
+  #ask(query: Query, now: number): Datagram | undefined {
+    const payload = encodeStun({
+      class: "request",
+      transactionId: randomBytes(this.#random, TRANSACTION_ID_BYTES),
+    });
+    // RFC 8445 §14.3: what is asked at once must not come again all at once.
+    const rtoMs = Math.max(MIN_RTO_MS, this.#taMs * this.#queries.length);
+    const config: TransactionConfig = { rtoMs, requestCount: REQUEST_COUNT, lastMultiplier: LAST_MULTIPLIER };
+    const request: Datagram = { base: query.own.base, remote: query.server, payload };
+    const transaction = new Transaction(request, { now, config });
+    query.state = { name: "asking", transaction };
+    this.#asking.set(transaction.key, query);
+    this.#nextAt = now + this.#taMs;
+    return transaction.pollTransmit(now);
+  }
+
+  #learn(query: Query, mapped: Address, now: number): void {
+    const { own } = query;
+    const before = query.mapped;
+    query.mapped = mapped;
+    own.keeper ??= query;
+    this.#rest(query, now);
+    if (before !== undefined && before !== mapped) this.#forget(own, query, now);
+    if (mapped !== own.base.local && !own.candidates.has(mapped)) {
+      const candidate: LocalCandidate = { type: "srflx", address: mapped, base: own.base, server: query.server };
+      own.candidates.set(mapped, candidate);
+      this.#events.push({ type: "candidate", candidate });
+    }
+    this.#settle(query);
+  }
+
+  /** The base's mapping has changed: nothing that was known before is true, and every server is asked anew. */
+  #forget(own: OwnBase, teller: Query, now: number): void {
+    for (const candidate of own.candidates.values()) this.#events.push({ type: "withdrawn", candidate });
+    own.candidates.clear();
+    for (const query of own.queries) {
+      if (query === teller) continue;
+      query.mapped = undefined;
+      if (query.state.name !== "asking") query.state = { name: "due", at: now };
+    }
+  }
+
+  #fail(query: Query, reason: string, now: number): void {
+    const { own } = query;
+    if (own.keeper === query) {
+      // Another server that has answered takes over. Without one this one is asked on: its requests keep the mapping alive.
+      const heir = own.queries.find((other) => other !== query && other.mapped !== undefined);
+      if (heir !== undefined) {
+        query.mapped = undefined;
+        own.keeper = heir;
+        if (heir.state.name !== "asking") heir.state = { name: "due", at: now };
+      }
+    }
+    if (!query.isSettled) this.#events.push({ type: "error", base: own.base, reason });
+    this.#rest(query, now);
+    this.#settle(query);
+  }
+
+  /** The keeper is asked again after the interval; so is every server of a base that has no keeper. */
+  #rest(query: Query, now: number): void {
+    const { keeper } = query.own;
+    const asksAgain = this.#keepaliveMs > 0 && (keeper === undefined || keeper === query);
+    query.state = asksAgain ? { name: "due", at: now + this.#keepaliveMs } : { name: "resting" };
+  }
+
+  #settle(query: Query): void {
+    query.isSettled = true;
+    this.#sayDone();
+  }
+
+  #sayDone(): void {
+    if (this.#isDoneSaid || this.#queries.some(({ isSettled }) => !isSettled)) return;
+    this.#isDoneSaid = true;
+    this.#events.push({ type: "done" });
+  }
+}
+
+function dueAt(query: Query): number {
+  return query.state.name === "due" ? query.state.at : Infinity;
+}
+
+/** Same family, and both on this machine or neither. */
+function canReach(base: Base, server: Address): boolean {
+  if (base.local.family !== server.family || server.port === 0) return false;
+  return (scopeOf(base.local) === "loopback") === (scopeOf(server) === "loopback");
+}
+
+/** A server may say anything; what could never be our address is not passed on. */
+function isCredible(mapped: Address, { own, server }: Query): boolean {
+  if (mapped.family !== own.base.local.family) return false;
+  switch (scopeOf(mapped)) {
+    case "unspecified":
+    case "multicast":
+    case "reserved":
+    case "link-local":
+      return mapped === own.base.local;
+    case "loopback":
+      return scopeOf(server) === "loopback";
+    case "private":
+    case "shared":
+    case "global":
+      return true;
+  }
 }

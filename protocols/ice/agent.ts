@@ -16,6 +16,7 @@ import type { Address } from "../core/address.ts";
 import type { LocalCandidate, RemoteCandidate } from "../core/candidate.ts";
 import type { Base, Datagram, Machine } from "../core/machine.ts";
 import { type Random, randomBytes } from "../core/random.ts";
+import { isNoWay } from "../core/send_errors.ts";
 import { isStun, stunClass, TRANSACTION_ID_BYTES, transactionKey } from "../stun/classify.ts";
 import { STUN_ERROR_CODES, StunError } from "../stun/errors.ts";
 import { decodeStun, isAuthentic, type StunMessage } from "../stun/npm_stun.ts";
@@ -44,14 +45,6 @@ export const MAX_QUEUED_ANSWERS = 32;
 
 /** Checks under way at most, those included that only wait for a late response: the oldest of these go. */
 export const MAX_CHECKS = 256;
-
-/**
- * Errors of sending that say that this host has no way there. An ICMP message, which anyone can forge, is not among them:
- * "connection refused" is one.
- */
-const HARD_SEND_ERRORS: ReadonlySet<string> = new Set([
-  ...["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL", "EPERM", "EACCES"],
-]);
 
 /** What an agent starts from. */
 export interface IceAgentOptions {
@@ -221,7 +214,7 @@ export class IceAgent implements Machine<IceEvent> {
     error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },
     now: number,
   ): void {
-    if (error.remote === undefined || !HARD_SEND_ERRORS.has(error.code)) return;
+    if (error.remote === undefined || !isNoWay(error.code)) return;
     const pair = this.#checklist.find(error.base, error.remote);
     if (pair?.state.name !== "in-progress") return;
     this.#checks.delete(pair.state.transaction.key);
