@@ -15,6 +15,7 @@ import { scopeOf } from "../protocols/core/address_scope.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Datagram } from "../protocols/core/machine.ts";
 import { type Random, randomBytes } from "../protocols/core/random.ts";
+import { isNoWay } from "../protocols/core/send_errors.ts";
 import { isStun, TRANSACTION_ID_BYTES, transactionKey } from "../protocols/stun/classify.ts";
 import { decodeStun, encodeStun } from "../protocols/stun/npm_stun.ts";
 import { Transaction, type TransactionConfig } from "../protocols/stun/transaction.ts";
