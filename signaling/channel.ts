@@ -28,6 +28,8 @@ export interface Signaling {
   readonly dialogue?: "hub" | "paste";
   /** What records and offers are bound to, the same for all who use this hub: its `host[:port]`. Default: `name`. */
   readonly hub?: string;
+  /** Where a caller finds the same hub: what a ticket says. Absent: no ticket can name it. */
+  readonly url?: string;
   /** Resolves once the carrier is up (a WebSocket: once TCP is), before anything is sent. */
   open(options: { readonly signal: AbortSignal }): Promise<MessageChannel>;
 }

@@ -153,6 +153,8 @@ export class HubListener implements ListenerMachine {
         break;
       case "pong":
         if (this.#state.name === "registered") this.#state = { ...this.#state, replyBy: Infinity };
+        // Not sooner: two listeners with one key throw each other out, and have to do so ever more slowly.
+        this.#backoff.reset();
         break;
       case "error":
         this.#handleError(decoded.reason, now);
@@ -283,7 +285,6 @@ export class HubListener implements ListenerMachine {
       this.#state = { ...this.#state, replyBy: Infinity };
       return;
     }
-    this.#backoff.reset();
     this.#state = {
       name: "registered",
       pingAt: now + KEEP_ALIVE_MS,

@@ -1,0 +1,548 @@
+/**
+ * The signaling hub: who is registered under which name and key, and messages to and fro. It believes nobody without a
+ * signature, decides nothing but limits, and hands a record out only to whom its listener told it to admit.
+ *
+ * What it knows is in memory. After a restart the listeners come back by themselves; names are then taken again by whoever
+ * registers first.
+ *
+ * @module
+ */
+
+import { equalBytes, toHex } from "../protocols/core/bytes.ts";
+import { unreachable } from "../protocols/core/unreachable.ts";
+import { MAX_UNANSWERED_OFFERS, OFFERS_PER_SECOND } from "../signaling/admission.ts";
+import type { HubMachine, HubTransmit } from "../signaling/hub_machine.ts";
+import { keyIdOf } from "../signaling/identity.ts";
+import { KEEP_ALIVE_MS } from "../signaling/listener.ts";
+import { decodeClientMessage, encodeMessage } from "../signaling/messages.ts";
+import type { ClientMessage, HubErrorCode, HubMessage, RefusalCode } from "../signaling/messages.ts";
+import { RateLimiter } from "../signaling/rate_limit.ts";
+import {
+  callIdOf,
+  isCurrent,
+  OFFER_LIFETIME_MS,
+  openOffer,
+  openRecord,
+  openRegistration,
+  RECORD_LIFETIME_MS,
+} from "../signaling/trust.ts";
+import type { EarlyAdmission, ListenerRecord, Offer, Signed } from "../signaling/trust.ts";
+
+/** Connections at once. */
+export const MAX_CLIENTS = 10_000;
+
+/** Connections at once from one IP address: a large household or a small company. */
+export const MAX_CLIENTS_PER_SOURCE = 256;
+
+/** Keys with a record, connected or not. */
+export const MAX_LISTENERS = 10_000;
+
+/** Names that are held, their owners connected or not. */
+export const MAX_NAMES = 20_000;
+
+/** Messages a second from one client, and how many at once. Beyond it is disconnected. */
+export const MESSAGES_PER_SECOND = 20;
+export const MESSAGE_BURST = 60;
+
+/** Messages that wait to be sent to one client, at most. Beyond it is disconnected: it does not read. */
+export const MAX_QUEUED_MESSAGES = 128;
+
+/** Offers a second from one IP address. */
+export const OFFERS_PER_SECOND_PER_SOURCE = 32;
+
+/** Calls remembered, so that candidates, answers and refusals find their way. The oldest makes room. */
+export const MAX_CALLS = 10_000;
+
+/** How long a call is remembered: ICE is done by then. */
+export const CALL_HOLD_MS = 60_000;
+
+/** Messages with later candidates in one call. */
+export const MAX_CANDIDATE_MESSAGES = 16;
+
+/** How long a name stays with the key that took it, after its owner was last seen. */
+export const NAME_HOLD_MS = 24 * 3_600_000;
+
+/** A client that has said nothing for so long is gone: listeners ping three times as often. */
+export const IDLE_TIMEOUT_MS = 3 * KEEP_ALIVE_MS + 5_000;
+
+/** How often what is past its time is looked for. */
+const SWEEP_INTERVAL_MS = 10_000;
+
+/** What a {@linkcode Hub} is made with. */
+export interface HubOptions {
+  /** STUN servers told to everybody: `HOST:PORT`, or `:PORT` on the hub's own host. */
+  readonly stunServers: readonly string[];
+  /** Wall-clock milliseconds since 1970 at monotonic instant 0. */
+  readonly epochMs: number;
+}
+
+/** Things a hub counts, by the name they have in the metrics. */
+export type HubCounter =
+  | "clients"
+  | "messages"
+  | "registrations"
+  | "offers"
+  | "early_answers"
+  | "refusals"
+  | "candidate_messages"
+  | "rejected_full"
+  | "rejected_rate"
+  | "rejected_malformed"
+  | "rejected_stale"
+  | "rejected_name_taken"
+  | "unknown_callee"
+  | "replayed_offers"
+  | "unsent_messages"
+  | "idle_disconnects";
+
+interface ClientState<Client> {
+  readonly source: string;
+  heardAt: number;
+  queued: number;
+  isLeaving: boolean;
+  listener: ListenerState<Client> | undefined;
+  call: string | undefined;
+}
+
+interface ListenerState<Client> {
+  readonly keyHex: string;
+  /** `undefined` while its owner is away. */
+  client: Client | undefined;
+  record: Signed<ListenerRecord>;
+  admission: EarlyAdmission;
+  /** Calls that neither hub nor listener has answered. */
+  readonly unanswered: Set<string>;
+}
+
+interface HubCall<Client> {
+  readonly caller: Client;
+  readonly listener: ListenerState<Client>;
+  readonly expiresAt: number;
+  candidateMessages: number;
+}
+
+interface HeldName {
+  readonly keyHex: string;
+  /** `Infinity` while its owner is here. */
+  heldUntil: number;
+}
+
+/** The hub. */
+export class Hub<Client> implements HubMachine<Client> {
+  readonly #options: HubOptions;
+  readonly #clients = new Map<Client, ClientState<Client>>();
+  readonly #sources = new Map<string, number>();
+  /** By key ID in hexadecimal. */
+  readonly #listeners = new Map<string, ListenerState<Client>>();
+  readonly #names = new Map<string, HeldName>();
+  /** Oldest first. */
+  readonly #calls = new Map<string, HubCall<Client>>();
+  readonly #messageRate = new RateLimiter<Client>({
+    perSecond: MESSAGES_PER_SECOND,
+    burst: MESSAGE_BURST,
+    maxKeys: MAX_CLIENTS,
+  });
+  readonly #callerRate = new RateLimiter<string>({
+    perSecond: OFFERS_PER_SECOND,
+    burst: OFFERS_PER_SECOND,
+    maxKeys: MAX_CLIENTS,
+  });
+  readonly #sourceRate = new RateLimiter<string>({
+    perSecond: OFFERS_PER_SECOND_PER_SOURCE,
+    burst: OFFERS_PER_SECOND_PER_SOURCE,
+    maxKeys: MAX_CLIENTS,
+  });
+  readonly #counters = new Map<HubCounter, number>();
+  #transmits: HubTransmit<Client>[] = [];
+  #sentIndex = 0;
+  readonly #disconnects: Client[] = [];
+  #sweepAt: number | undefined;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+  }
+
+  /** How often each thing happened. */
+  get counters(): ReadonlyMap<HubCounter, number> {
+    return this.#counters;
+  }
+
+  /** How full each table is. */
+  get sizes(): {
+    readonly clients: number;
+    readonly listeners: number;
+    readonly names: number;
+    readonly calls: number;
+  } {
+    return {
+      clients: this.#clients.size,
+      listeners: this.#listeners.size,
+      names: this.#names.size,
+      calls: this.#calls.size,
+    };
+  }
+
+  handleOpen(client: Client, source: string, now: number): void {
+    this.#count("clients");
+    const fromSource = this.#sources.get(source) ?? 0;
+    this.#sources.set(source, fromSource + 1);
+    this.#clients.set(client, {
+      source,
+      heardAt: now,
+      queued: 0,
+      isLeaving: false,
+      listener: undefined,
+      call: undefined,
+    });
+    this.#sweepAt ??= now + SWEEP_INTERVAL_MS;
+    if (this.#clients.size > MAX_CLIENTS || fromSource >= MAX_CLIENTS_PER_SOURCE) {
+      this.#count("rejected_full");
+      this.#reject(client, "full");
+    }
+  }
+
+  handleMessage(client: Client, message: string, now: number): void {
+    const state = this.#clients.get(client);
+    if (state === undefined || state.isLeaving) return;
+    this.#count("messages");
+    state.heardAt = now;
+    if (!this.#messageRate.take(client, now)) {
+      this.#count("rejected_rate");
+      this.#reject(client, "limited");
+      return;
+    }
+    const decoded = decodeClientMessage(message);
+    if (decoded === undefined || decoded.t === "version") {
+      this.#count("rejected_malformed");
+      this.#reject(client, decoded === undefined ? "malformed" : "version");
+      return;
+    }
+    this.#dispatch(client, state, { message: decoded, now });
+  }
+
+  handleClosed(client: Client, now: number): void {
+    const state = this.#clients.get(client);
+    if (state === undefined) return;
+    this.#clients.delete(client);
+    this.#messageRate.delete(client);
+    const left = (this.#sources.get(state.source) ?? 1) - 1;
+    if (left > 0) this.#sources.set(state.source, left);
+    else this.#sources.delete(state.source);
+    if (state.call !== undefined) this.#forgetCall(state.call);
+    if (state.listener?.client === client) this.#leave(state.listener, now);
+  }
+
+  handleTimeout(now: number): void {
+    for (const [id, call] of this.#calls) {
+      if (call.expiresAt > now) break;
+      this.#forgetCall(id);
+    }
+    if (this.#sweepAt === undefined || now < this.#sweepAt) return;
+    this.#sweep(now);
+    const isEmpty = this.#clients.size === 0 && this.#listeners.size === 0 && this.#names.size === 0;
+    this.#sweepAt = isEmpty ? undefined : now + SWEEP_INTERVAL_MS;
+  }
+
+  pollMessage(): HubTransmit<Client> | undefined {
+    const transmit = this.#transmits[this.#sentIndex];
+    if (transmit === undefined) {
+      // Emptied as a whole: shifting a long array for every message would cost its length each time.
+      if (this.#sentIndex > 0) this.#transmits = [];
+      this.#sentIndex = 0;
+      return undefined;
+    }
+    this.#sentIndex++;
+    const state = this.#clients.get(transmit.client);
+    if (state !== undefined) state.queued--;
+    return transmit;
+  }
+
+  pollDisconnect(): Client | undefined {
+    return this.#disconnects.shift();
+  }
+
+  pollTimeout(): number | undefined {
+    for (const call of this.#calls.values()) return Math.min(call.expiresAt, this.#sweepAt ?? Infinity);
+    return this.#sweepAt;
+  }
+
+  #dispatch(
+    client: Client,
+    state: ClientState<Client>,
+    { message, now }: { readonly message: ClientMessage; readonly now: number },
+  ): void {
+    switch (message.t) {
+      case "register":
+        this.#handleRegister(client, message, now);
+        break;
+      case "offer":
+        this.#handleOffer(client, message.offer, now);
+        break;
+      case "candidates":
+        this.#handleCandidates(state, message);
+        break;
+      case "answer": {
+        const call = this.#callOf(state, message.call);
+        if (call === undefined) break;
+        call.listener.unanswered.delete(message.call);
+        this.#send(call.caller, { t: "answer", record: message.record, stun: [] });
+        break;
+      }
+      case "refuse": {
+        const call = this.#callOf(state, message.call);
+        if (call === undefined) break;
+        this.#count("refusals");
+        this.#send(call.caller, { t: "refused", reason: message.reason });
+        this.#forgetCall(message.call);
+        break;
+      }
+      case "ping":
+        this.#send(client, { t: "pong" });
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #handleRegister(
+    client: Client,
+    message: Extract<ClientMessage, { readonly t: "register" }>,
+    now: number,
+  ): void {
+    const state = this.#clients.get(client);
+    const record = openRecord(message.record);
+    const registration = record && openRegistration(message.registration, record);
+    if (state === undefined || record === undefined || registration === undefined) {
+      this.#count("rejected_malformed");
+      this.#reject(client, "malformed");
+      return;
+    }
+    const { key, name, issuedAt } = record.content;
+    const keyHex = toHex(keyIdOf(key));
+    const known = this.#listeners.get(keyHex);
+    if (
+      !isCurrent(record.content, this.#options.epochMs + now, RECORD_LIFETIME_MS) ||
+      // A registration that somebody recorded and plays again is not later than the one we have.
+      (known !== undefined && issuedAt <= known.record.content.issuedAt)
+    ) {
+      this.#count("rejected_stale");
+      this.#reject(client, "stale");
+      return;
+    }
+    const holder = name === undefined ? undefined : this.#names.get(name);
+    if (holder !== undefined && holder.keyHex !== keyHex && holder.heldUntil > now) {
+      this.#count("rejected_name_taken");
+      this.#reject(client, "nameTaken");
+      return;
+    }
+    const hasRoom = (known !== undefined || this.#listeners.size < MAX_LISTENERS || this.#evictAbsentListener()) &&
+      (name === undefined || holder !== undefined || this.#names.size < MAX_NAMES || this.#evictAbsentName());
+    if (!hasRoom) {
+      this.#count("rejected_full");
+      this.#reject(client, "full");
+      return;
+    }
+    this.#count("registrations");
+    if (state.listener !== undefined && state.listener.keyHex !== keyHex) this.#leave(state.listener, now);
+    const listener = known ??
+      { keyHex, client, record, admission: registration.admission, unanswered: new Set<string>() };
+    const before = listener.client;
+    if (before !== undefined && before !== client) {
+      // The same key came back on another connection, before the old one was found dead.
+      const other = this.#clients.get(before);
+      if (other !== undefined) other.listener = undefined;
+      this.#disconnect(before);
+    }
+    const oldName = listener.record.content.name;
+    if (oldName !== undefined && oldName !== name && this.#names.get(oldName)?.keyHex === keyHex) {
+      this.#names.delete(oldName);
+    }
+    listener.client = client;
+    listener.record = record;
+    listener.admission = registration.admission;
+    state.listener = listener;
+    this.#listeners.set(keyHex, listener);
+    if (name !== undefined) this.#names.set(name, { keyHex, heldUntil: Infinity });
+    this.#send(client, { t: "registered", stun: this.#options.stunServers });
+  }
+
+  #handleOffer(client: Client, bytes: Uint8Array, now: number): void {
+    const state = this.#clients.get(client);
+    if (state === undefined) return;
+    // Before the signature is looked at, because that is what costs.
+    if (!this.#sourceRate.take(state.source, now)) {
+      this.#refuse(client, "limited");
+      return;
+    }
+    const offer = openOffer(bytes)?.content;
+    if (offer === undefined) {
+      this.#count("rejected_malformed");
+      this.#reject(client, "malformed");
+      return;
+    }
+    this.#count("offers");
+    if (!isCurrent(offer, this.#options.epochMs + now, OFFER_LIFETIME_MS)) {
+      this.#refuse(client, "expired");
+      return;
+    }
+    if (!this.#callerRate.take(toHex(offer.callerKey), now)) {
+      this.#refuse(client, "limited");
+      return;
+    }
+    const listener = this.#findCallee(offer);
+    if (listener?.client === undefined || listener.record.content.expiresAt <= this.#options.epochMs + now) {
+      this.#count("unknown_callee");
+      this.#refuse(client, "unknown");
+      return;
+    }
+    const id = callIdOf(bytes);
+    if (this.#calls.has(id)) {
+      this.#count("replayed_offers");
+      return;
+    }
+    const answered = isAdmittedEarly(listener.admission, offer);
+    if (!answered && listener.unanswered.size >= MAX_UNANSWERED_OFFERS) {
+      this.#refuse(client, "limited");
+      return;
+    }
+    if (state.call !== undefined) this.#forgetCall(state.call);
+    if (this.#calls.size >= MAX_CALLS) {
+      for (const oldest of this.#calls.keys()) {
+        this.#forgetCall(oldest);
+        break;
+      }
+    }
+    state.call = id;
+    this.#calls.set(id, { caller: client, listener, expiresAt: now + CALL_HOLD_MS, candidateMessages: 0 });
+    const stun = this.#options.stunServers;
+    if (answered) {
+      this.#count("early_answers");
+      this.#send(client, { t: "answer", record: listener.record.bytes, stun });
+    } else {
+      listener.unanswered.add(id);
+      this.#send(client, { t: "forwarded", stun });
+    }
+    this.#send(listener.client, { t: "offer", offer: bytes, answered });
+  }
+
+  #handleCandidates(
+    state: ClientState<Client>,
+    message: Extract<ClientMessage, { readonly t: "candidates" }>,
+  ): void {
+    const call = this.#calls.get(message.call);
+    if (call === undefined || state.call !== message.call || call.listener.client === undefined) return;
+    if (call.candidateMessages >= MAX_CANDIDATE_MESSAGES) return;
+    call.candidateMessages++;
+    this.#count("candidate_messages");
+    this.#send(call.listener.client, message);
+  }
+
+  /** The call, if this client is the listener it was made to. */
+  #callOf(state: ClientState<Client>, id: string): HubCall<Client> | undefined {
+    const call = this.#calls.get(id);
+    return call !== undefined && call.listener === state.listener ? call : undefined;
+  }
+
+  #findCallee(offer: Offer): ListenerState<Client> | undefined {
+    const { calleeName, calleeKeyId } = offer;
+    const keyHex = calleeKeyId === undefined ? this.#names.get(calleeName ?? "")?.keyHex : toHex(calleeKeyId);
+    const listener = keyHex === undefined ? undefined : this.#listeners.get(keyHex);
+    return calleeName !== undefined && listener?.record.content.name !== calleeName ? undefined : listener;
+  }
+
+  /** The listener's connection has gone, or is another's now; its name stays its own for a while. */
+  #leave(listener: ListenerState<Client>, now: number): void {
+    listener.client = undefined;
+    const { name } = listener.record.content;
+    const held = name === undefined ? undefined : this.#names.get(name);
+    if (held !== undefined && held.keyHex === listener.keyHex) held.heldUntil = now + NAME_HOLD_MS;
+    for (const id of [...listener.unanswered]) {
+      const call = this.#calls.get(id);
+      if (call !== undefined) this.#refuse(call.caller, "unknown");
+      this.#forgetCall(id);
+    }
+  }
+
+  #forgetCall(id: string): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    call.listener.unanswered.delete(id);
+    const caller = this.#clients.get(call.caller);
+    if (caller?.call === id) caller.call = undefined;
+  }
+
+  #evictAbsentListener(): boolean {
+    for (const [keyHex, listener] of this.#listeners) {
+      if (listener.client !== undefined) continue;
+      this.#listeners.delete(keyHex);
+      return true;
+    }
+    return false;
+  }
+
+  #evictAbsentName(): boolean {
+    for (const [name, held] of this.#names) {
+      if (held.heldUntil === Infinity) continue;
+      this.#names.delete(name);
+      return true;
+    }
+    return false;
+  }
+
+  #sweep(now: number): void {
+    for (const [client, state] of this.#clients) {
+      if (state.isLeaving || now - state.heardAt < IDLE_TIMEOUT_MS) continue;
+      this.#count("idle_disconnects");
+      this.#disconnect(client);
+    }
+    const epochMs = this.#options.epochMs + now;
+    for (const [keyHex, listener] of this.#listeners) {
+      if (listener.client === undefined && listener.record.content.expiresAt <= epochMs) this.#listeners.delete(keyHex);
+    }
+    for (const [name, held] of this.#names) {
+      if (held.heldUntil <= now) this.#names.delete(name);
+    }
+  }
+
+  #send(client: Client, message: HubMessage): void {
+    const state = this.#clients.get(client);
+    if (state === undefined || state.isLeaving) return;
+    if (state.queued >= MAX_QUEUED_MESSAGES) {
+      this.#count("unsent_messages");
+      this.#disconnect(client);
+      return;
+    }
+    state.queued++;
+    this.#transmits.push({ client, message: encodeMessage(message) });
+  }
+
+  #refuse(client: Client, reason: RefusalCode): void {
+    this.#count("refusals");
+    this.#send(client, { t: "refused", reason });
+  }
+
+  #reject(client: Client, reason: HubErrorCode): void {
+    this.#send(client, { t: "error", reason });
+    this.#disconnect(client);
+  }
+
+  #disconnect(client: Client): void {
+    const state = this.#clients.get(client);
+    if (state === undefined || state.isLeaving) return;
+    state.isLeaving = true;
+    this.#disconnects.push(client);
+  }
+
+  #count(counter: HubCounter): void {
+    this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
+  }
+}
+
+function isAdmittedEarly(admission: EarlyAdmission, offer: Offer): boolean {
+  const tag = offer.ticket?.tag;
+  if (tag !== undefined) return admission.tags.some((admitted) => equalBytes(admitted, tag));
+  if (admission.any) return true;
+  const keyId = keyIdOf(offer.callerKey);
+  return admission.keyIds.some((admitted) => equalBytes(admitted, keyId));
+}

@@ -1,0 +1,297 @@
+/**
+ * Signaling over WebSocket (RFC 6455) to a hub. `open` resolves when TCP (and TLS) are up; the upgrade request is written
+ * with the first message, in a header and never in the URL, which proxies write down. `npm:ws` can do that, because it
+ * takes a socket that is connected already; the runtime's own WebSocket freezes its headers before there is one.
+ *
+ * This file is the only one that names `ws`, so the server's half of it is here too: `service/` is handed it.
+ *
+ * @module
+ */
+
+import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { Buffer } from "node:buffer";
+// @ts-types="@types/ws"
+import { WebSocket, WebSocketServer } from "ws";
+// @ts-types="@types/ws"
+import type { RawData } from "ws";
+import { MAX_MESSAGE_LENGTH } from "./channel.ts";
+import type { MessageChannel, Signaling } from "./channel.ts";
+import { MessageQueue } from "./queue_stream.ts";
+
+/** The header of the upgrade request that carries the first message, in base64url. */
+export const MESSAGE_HEADER = "traverse-message";
+
+/**
+ * Longest value of that header, in bytes: with all others it stays below the 8 KiB that servers and proxies allow. A
+ * longer first message is the first frame instead, and costs a round trip.
+ */
+export const MAX_MESSAGE_HEADER_BYTES = 6144;
+
+/** How long the hub may take to answer the upgrade request. */
+const UPGRADE_TIMEOUT_MS = 10_000;
+
+/** Messages that wait for the upgrade to be answered, at most. */
+const MAX_WAITING_MESSAGES = 64;
+
+/** Bytes that wait for a peer who does not read, at most: beyond, the connection is cut. */
+const MAX_BUFFERED_BYTES = 256 * 1024;
+
+/** Where a hub is, and how to get in. */
+export interface WebSocketSignalingOptions {
+  /** What a hub with `--token` asks for. */
+  readonly token?: string;
+  /** Certificates to trust besides the system's, in PEM. */
+  readonly caCerts?: readonly string[];
+}
+
+/**
+ * Signaling through the hub at `url`.
+ *
+ * @param url `ws:` or `wss:`; without a path, `/signal` is meant.
+ * @throws {TypeError} If it is no such URL.
+ * @example
+ * ```ts
+ * import { websocket } from "@traverse/traverse";
+ * const signaling = websocket("wss://hub.example.org");
+ * ```
+ */
+export function websocket(url: string | URL, options: WebSocketSignalingOptions = {}): WebSocketSignaling {
+  return new WebSocketSignaling(url, options);
+}
+
+/** Made by {@linkcode websocket}. */
+export class WebSocketSignaling implements Signaling {
+  readonly name = "websocket";
+  readonly dialogue = "hub";
+  readonly hub: string;
+  /** With path, without token: what a ticket says. */
+  readonly url: string;
+  readonly #url: URL;
+  readonly #options: WebSocketSignalingOptions;
+
+  constructor(url: string | URL, options: WebSocketSignalingOptions) {
+    const parsed = URL.parse(String(url));
+    if (parsed === null || !["ws:", "wss:"].includes(parsed.protocol) || parsed.username + parsed.search !== "") {
+      throw new TypeError(`Cannot signal through "${url}": it is not a URL like wss://hub.example.org/signal`);
+    }
+    if (parsed.pathname === "/") parsed.pathname = "/signal";
+    parsed.hash = "";
+    this.#url = parsed;
+    this.#options = options;
+    this.hub = parsed.host;
+    this.url = parsed.href;
+  }
+
+  /** @throws {Error} If the hub cannot be reached. */
+  async open({ signal }: { readonly signal: AbortSignal }): Promise<MessageChannel> {
+    signal.throwIfAborted();
+    const socket = await connectSocket(this.#url, { signal, caCerts: this.#options.caCerts });
+    return new WebSocketChannel(this.#url, socket, { signal, token: this.#options.token });
+  }
+}
+
+function connectSocket(
+  url: URL,
+  options: { readonly signal: AbortSignal; readonly caCerts: readonly string[] | undefined },
+): Promise<Socket> {
+  const { signal, caCerts } = options;
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const isSecure = url.protocol === "wss:";
+  const port = Number(url.port) || (isSecure ? 443 : 80);
+  return new Promise((resolve, reject) => {
+    const socket = isSecure
+      ? connectTls({ host, port, servername: host, ALPNProtocols: ["http/1.1"], ...(caCerts && { ca: [...caCerts] }) })
+      : connectTcp({ host, port });
+    const abort = (): void => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    const fail = (error: Error): void => {
+      signal.removeEventListener("abort", abort);
+      reject(new Error(`Cannot reach ${url.host}: ${error.message}`, { cause: error }));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    socket.once("error", fail);
+    socket.once(isSecure ? "secureConnect" : "connect", () => {
+      signal.removeEventListener("abort", abort);
+      socket.removeListener("error", fail);
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+  });
+}
+
+class WebSocketChannel implements MessageChannel {
+  readonly #url: URL;
+  readonly #socket: Socket;
+  readonly #token: string | undefined;
+  readonly #signal: AbortSignal;
+  readonly #queue: MessageQueue;
+  readonly #waiting: string[] = [];
+  readonly #onAbort: () => void;
+  #webSocket: WebSocket | undefined;
+  #isClosed = false;
+
+  constructor(
+    url: URL,
+    socket: Socket,
+    options: { readonly signal: AbortSignal; readonly token: string | undefined },
+  ) {
+    this.#url = url;
+    this.#socket = socket;
+    this.#token = options.token;
+    this.#signal = options.signal;
+    this.#queue = new MessageQueue(() => this.close());
+    this.#onAbort = () => this.close();
+    this.#signal.addEventListener("abort", this.#onAbort, { once: true });
+    // Between TCP and the first message the socket is ours to watch.
+    socket.on("error", (error) => this.#end(error));
+    socket.on("close", () => this.#end(undefined));
+  }
+
+  get messages(): ReadableStream<string> {
+    return this.#queue.stream;
+  }
+
+  send(message: string): void {
+    if (message.length > MAX_MESSAGE_LENGTH) {
+      throw new RangeError(`Cannot send ${message.length} characters: at most ${MAX_MESSAGE_LENGTH}`);
+    }
+    if (this.#isClosed) return;
+    const webSocket = this.#webSocket;
+    if (webSocket === undefined) {
+      this.#upgrade(message);
+    } else if (webSocket.readyState !== WebSocket.OPEN) {
+      if (this.#waiting.length < MAX_WAITING_MESSAGES) this.#waiting.push(message);
+    } else if (webSocket.bufferedAmount > MAX_BUFFERED_BYTES) {
+      this.#end(new Error("Cannot send: the hub does not read"));
+    } else {
+      webSocket.send(message);
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    if (this.#webSocket?.readyState === WebSocket.OPEN) this.#webSocket.close(1000);
+    else this.#socket.destroy();
+    this.#end(undefined);
+  }
+
+  #upgrade(first: string): void {
+    const headers: Record<string, string> = {};
+    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
+    const encoded = new TextEncoder().encode(first).toBase64({ alphabet: "base64url", omitPadding: true });
+    if (encoded.length <= MAX_MESSAGE_HEADER_BYTES) headers[MESSAGE_HEADER] = encoded;
+    else this.#waiting.push(first);
+    const webSocket = new WebSocket(this.#url, {
+      createConnection: () => this.#socket,
+      headers,
+      handshakeTimeout: UPGRADE_TIMEOUT_MS,
+      maxPayload: 4 * MAX_MESSAGE_LENGTH,
+      // Compression keeps a context and a lot of memory for messages that are mostly random bytes.
+      perMessageDeflate: false,
+      followRedirects: false,
+    });
+    this.#webSocket = webSocket;
+    webSocket.on("open", () => {
+      for (const message of this.#waiting.splice(0)) webSocket.send(message);
+    });
+    webSocket.on("message", (data, isBinary) => {
+      const text = isBinary ? undefined : textOf(data);
+      if (text !== undefined && !this.#queue.push(text)) this.close();
+    });
+    webSocket.on("unexpected-response", (_request, response) => {
+      const why = response.statusCode === 401 ? "it asks for another --token" : `it answers ${response.statusCode}`;
+      this.#end(new Error(`Cannot signal through ${this.#url.host}: ${why}`));
+      this.#socket.destroy();
+    });
+    webSocket.on("error", (error) => this.#end(error));
+    webSocket.on("close", () => this.#end(undefined));
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#waiting.length = 0;
+    if (error === undefined) this.#queue.close();
+    else this.#queue.fail(error);
+    if (error !== undefined) this.#socket.destroy();
+  }
+}
+
+/** Who is told what a client says. */
+export interface ServerSocketHandler {
+  handleMessage(message: string): void;
+  /** The last call. */
+  handleClosed(): void;
+}
+
+/** The server's end of a channel. */
+export interface ServerSocket {
+  /** Whether it was taken: a client that does not read is cut off. */
+  send(message: string): boolean;
+  close(): void;
+}
+
+const server = new WebSocketServer({
+  noServer: true,
+  clientTracking: false,
+  maxPayload: MAX_MESSAGE_LENGTH,
+  perMessageDeflate: false,
+});
+
+/**
+ * Answers an upgrade request. The 101 is written at once, and what `handle` sends right away goes in the same flight.
+ *
+ * @param handle Gets the socket and the first message, if the request carried one, and returns who is told the rest.
+ */
+export function acceptWebSocket(
+  upgrade: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Uint8Array },
+  handle: (socket: ServerSocket, first: string | undefined) => ServerSocketHandler,
+): void {
+  const { request, socket, head } = upgrade;
+  server.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => {
+    const handler = handle({
+      send(message: string): boolean {
+        if (webSocket.readyState !== WebSocket.OPEN) return false;
+        if (webSocket.bufferedAmount > MAX_BUFFERED_BYTES) {
+          webSocket.terminate();
+          return false;
+        }
+        webSocket.send(message);
+        return true;
+      },
+      close(): void {
+        webSocket.close(1000);
+      },
+    }, firstMessage(request));
+    webSocket.on("message", (data, isBinary) => {
+      const text = isBinary ? undefined : textOf(data);
+      if (text === undefined) webSocket.close(1003);
+      else handler.handleMessage(text);
+    });
+    webSocket.on("error", () => webSocket.terminate());
+    webSocket.on("close", () => handler.handleClosed());
+  });
+}
+
+function firstMessage(request: IncomingMessage): string | undefined {
+  const header = request.headers[MESSAGE_HEADER];
+  if (typeof header !== "string" || header.length > MAX_MESSAGE_HEADER_BYTES) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(header, { alphabet: "base64url" }));
+  } catch {
+    // The hub answers what it cannot read as it answers any other nonsense.
+    return "";
+  }
+}
+
+function textOf(data: RawData): string | undefined {
+  if (data instanceof ArrayBuffer) return new TextDecoder().decode(data);
+  return Array.isArray(data) ? undefined : new TextDecoder().decode(data);
+}
