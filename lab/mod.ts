@@ -1,10 +1,26 @@
 /**
  * The virtual network as a library: hosts, links and NATs in virtual time, from one seed.
  *
+ * Machines run on a {@linkcode VirtualHost} with the same `Driver` as on real sockets. Here two peers are 155 ms apart, each
+ * 77.5 ms from a server, and each behind a NAT of its own:
+ *
+ * ```ts
+ * import { VirtualNetwork } from "./mod.ts";
+ *
+ * const net = new VirtualNetwork({ seed: 1 });
+ * const server = net.host("server");
+ * const [a, b] = ["a", "b"].map((name) =>
+ *   net.host(name, { behind: net.nat({ mapping: "EIM", filtering: "ADF" }), rttToCoreMs: 77.5 })
+ * );
+ * // new Driver(machine, a, onEvent); a.bind(a.address(0)); driver.drain(); …
+ * net.run({ until: 1000 });
+ * ```
+ *
  * @module
  */
 
 export { type ScheduledEvent, VirtualClock } from "./clock.ts";
+export { type FirewallOptions, VirtualFirewall } from "./firewall.ts";
 export {
   type DeadEnd,
   type FailureOptions,

@@ -93,7 +93,7 @@ export class VirtualNat {
   ) {
     this.name = options.name;
     this.prefix = options.inside;
-    this.inside = new Subnet(`${this.name} inside`, context, (packet) => this.#handleOutbound(packet));
+    this.inside = new Subnet(`${this.name} inside`, context, { forward: (packet) => this.#handleOutbound(packet) });
     this.#outside = outside;
     this.#context = context;
     this.#behaviour = {

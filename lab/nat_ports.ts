@@ -12,7 +12,7 @@ import type { SeededRandom } from "./random.ts";
  */
 export type PortAllocation = "preserve" | "sequential" | "random" | "contiguous";
 
-/** First port of a counter, and the lowest that is drawn: RFC 4787 §4.2.2 keeps the ranges below 1024 apart. */
+/** First port of a counter, and the lowest that is drawn: RFC 4787 REQ-3 keeps the ports below 1024 apart. */
 const FIRST_PORT = 1024;
 const LAST_PORT = 65_535;
 /** Where a `sequential` NAT starts to count. */

@@ -6,6 +6,7 @@
  */
 
 import { VirtualClock } from "./clock.ts";
+import { type FirewallOptions, VirtualFirewall } from "./firewall.ts";
 import { type DeadEnd, type HostContext, type InterfaceOptions, VirtualHost, type VirtualInterface } from "./host.ts";
 import { type NatOptions, VirtualNat } from "./nat.ts";
 import { type AccessOptions, Subnet } from "./subnet.ts";
@@ -20,9 +21,9 @@ export interface VirtualNetworkOptions {
 
 /** Where an interface of a host leads. */
 export interface AttachmentOptions extends AccessOptions {
-  /** The NAT it is inside of. Without it, the core. */
-  readonly behind?: VirtualNat;
-  /** Its address. Chosen by the network without it. */
+  /** The NAT or firewall it is inside of. Without it, the core. */
+  readonly behind?: VirtualNat | VirtualFirewall;
+  /** Its address, of either family. Chosen by the network without it: IPv4 on the core and behind a NAT. */
   readonly address?: string;
   /** It leads nowhere, whatever `behind` says: a docker bridge, a VPN that is down. */
   readonly deadEnd?: DeadEnd;
@@ -61,6 +62,7 @@ export class VirtualNetwork {
   #packetCount = 0;
   #publicCount = 0;
   #natCount = 0;
+  #firewallCount = 0;
 
   constructor(options: VirtualNetworkOptions) {
     this.seed = options.seed;
@@ -105,6 +107,15 @@ export class VirtualNetwork {
     return new VirtualNat(outside, { ...options, name, address, inside }, this.#context);
   }
 
+  /** Adds a firewall for IPv6 on the core. @throws {RangeError} If the name is taken. */
+  firewall(options: FirewallOptions = {}): VirtualFirewall {
+    const number = ++this.#firewallCount;
+    const name = options.name ?? `firewall${number}`;
+    this.#claimName(name);
+    const inside = options.inside ?? `2001:db8:${number.toString(16)}`;
+    return new VirtualFirewall(this.core, { ...options, name, inside }, this.#context);
+  }
+
   /** A public address that nobody has: what is sent there vanishes, as with a server that is dead. */
   unusedAddress(): string {
     return this.#publicAddress();
@@ -142,15 +153,16 @@ export class VirtualNetwork {
     this.#names.add(name);
   }
 
-  #insideAddress(nat: VirtualNat | undefined): string {
-    if (nat === undefined) return this.#publicAddress();
-    for (let number = (this.#insideCounts.get(nat.inside) ?? 1) + 1; number < 255; number++) {
-      const address = `${nat.prefix}.${number}`;
-      if (nat.inside.has(address)) continue;
-      this.#insideCounts.set(nat.inside, number);
+  #insideAddress(router: VirtualNat | VirtualFirewall | undefined): string {
+    if (router === undefined) return this.#publicAddress();
+    const { name, inside, prefix } = router;
+    for (let number = (this.#insideCounts.get(inside) ?? 1) + 1; number < 255; number++) {
+      const address = prefix.includes(":") ? `${prefix}::${number.toString(16)}` : `${prefix}.${number}`;
+      if (inside.has(address)) continue;
+      this.#insideCounts.set(inside, number);
       return address;
     }
-    throw new RangeError(`Cannot choose an address: ${nat.name} has 253 hosts inside`);
+    throw new RangeError(`Cannot choose an address: ${name} has 253 hosts inside`);
   }
 
   /** TEST-NET-3 (RFC 5737), then the benchmarking range (RFC 2544): addresses that nobody can mistake for real ones. */

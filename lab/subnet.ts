@@ -29,15 +29,23 @@ export interface AccessOptions {
   readonly down?: LinkOptions;
 }
 
+/** What is between a subnet and the rest of the network. */
+export interface Gateway {
+  /** Takes what is addressed to nobody here. Without it that is dropped: "no route". */
+  readonly forward?: (packet: Packet) => void;
+  /** Addresses of this subnet are known outside: the gateway claims and releases them there. */
+  readonly claim?: (host: string) => void;
+  readonly release?: (host: string) => void;
+}
+
 /** Routes among the nodes attached to it, without delay of its own. */
 export class Subnet {
   readonly name: string;
   readonly #context: LinkContext;
   readonly #accesses = new Map<string, Access>();
-  readonly #gateway: ((packet: Packet) => void) | undefined;
+  readonly #gateway: Gateway;
 
-  /** @param gateway Takes what is addressed to nobody here. Without one it is dropped: "no route". */
-  constructor(name: string, context: LinkContext, gateway?: (packet: Packet) => void) {
+  constructor(name: string, context: LinkContext, gateway: Gateway = {}) {
     this.name = name;
     this.#context = context;
     this.#gateway = gateway;
@@ -54,12 +62,13 @@ export class Subnet {
   /** Gives an address to an access. @throws {RangeError} If somebody has it. */
   claim(host: string, access: Access): void {
     if (this.#accesses.has(host)) throw new RangeError(`Cannot claim ${host}: somebody on ${this.name} has it`);
+    this.#gateway.claim?.(host);
     this.#accesses.set(host, access);
   }
 
   /** Takes an address away. */
   release(host: string): void {
-    this.#accesses.delete(host);
+    if (this.#accesses.delete(host)) this.#gateway.release?.(host);
   }
 
   /** Whether somebody here has the address. */
@@ -71,7 +80,7 @@ export class Subnet {
   forward(packet: Packet): void {
     const access = this.#accesses.get(packet.destination.host);
     if (access !== undefined) return access.down.transmit(packet);
-    if (this.#gateway !== undefined) return this.#gateway(packet);
+    if (this.#gateway.forward !== undefined) return this.#gateway.forward(packet);
     const { clock, trace } = this.#context;
     trace.add({ type: "dropped", at: clock.now, where: this.name, packet, reason: "no route" });
   }
