@@ -1,0 +1,289 @@
+/**
+ * What `serve` runs: an HTTP server with the hub at `/signal`, `/health` and `/metrics`, and a STUN server beside it.
+ *
+ * @module
+ */
+
+import { createServer as createHttpServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { Duplex } from "node:stream";
+import { Driver } from "../io/driver.ts";
+import type { Host } from "../io/host.ts";
+import { addressOf, parseAddress } from "../protocols/core/address.ts";
+import type { Address } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
+import type { Base } from "../protocols/core/machine.ts";
+import { equalSecrets } from "../protocols/crypto/constant_time.ts";
+import { sha256 } from "../protocols/crypto/hash.ts";
+import { DEFAULT_STUN_PORT } from "../signaling/hub_names.ts";
+import { MAX_STUN_SERVERS } from "../signaling/messages.ts";
+import { encodeText } from "../signaling/signed.ts";
+import { Hub } from "./hub.ts";
+import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
+import { ServiceMachine } from "./service_machine.ts";
+import type { ServiceEvent } from "./service_machine.ts";
+import { StunServer } from "./stun_server.ts";
+
+/** Where a service listens unless told otherwise: everywhere, without certificate. */
+export const DEFAULT_LISTEN = "0.0.0.0:8080";
+
+/** Where the hub is. */
+export const SIGNAL_PATH = "/signal";
+
+/** The server's end of a WebSocket, whoever speaks its protocol. */
+export interface ServiceSocket {
+  send(message: string): boolean;
+  close(): void;
+}
+
+/** Answers an upgrade request: `acceptWebSocket` of `signaling/websocket.ts`. */
+export type AcceptUpgrade = (
+  upgrade: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Uint8Array },
+  handle: (socket: ServiceSocket, first: string | undefined) => {
+    handleMessage(message: string): void;
+    handleClosed(): void;
+  },
+) => void;
+
+/** What {@linkcode serve} is called with. */
+export interface ServeOptions {
+  readonly host: Host;
+  /** Wall-clock milliseconds since 1970 at the host's monotonic instant 0. */
+  readonly epochMs: number;
+  readonly acceptUpgrade: AcceptUpgrade;
+  /** `IP:PORT` of the HTTP server; port 0 lets the system choose. @default {"0.0.0.0:8080"} */
+  readonly listen?: string;
+  /** `IP:PORT` of each STUN server. @default UDP 3478 of the HTTP server's addresses */
+  readonly stun?: readonly string[];
+  /** What clients must show. */
+  readonly token?: string;
+  /** Certificate chain and key, in PEM: the hub is `wss:` then. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** A running service. */
+export interface Service extends AsyncDisposable {
+  /** Where the HTTP server listens. */
+  readonly address: Address;
+  /** Where the STUN server listens. */
+  readonly stunAddresses: readonly Address[];
+  /** The text of `/metrics`. */
+  metrics(): string;
+  /** Closes everything; resolves when the sockets are closed. */
+  close(): Promise<void>;
+}
+
+/** One WebSocket at the hub. */
+interface Connection {
+  readonly socket: ServiceSocket;
+}
+
+/**
+ * Starts a service.
+ *
+ * @throws {TypeError} If an address is not `IP:PORT`.
+ * @throws {Error} If an address cannot be bound.
+ */
+export async function serve(options: ServeOptions): Promise<Service> {
+  const listen = parseAddress(options.listen ?? DEFAULT_LISTEN);
+  const bases = bindStun(options.host, stunAddresses(options, listen));
+  const stunServers = announced(bases, listen);
+  const hub = new Hub<Connection>({ stunServers, epochMs: options.epochMs });
+  const running = new RunningService(options, { hub, bases });
+  try {
+    await running.listen(listen);
+  } catch (cause) {
+    running.release();
+    throw new Error(`Cannot listen on ${listen}: ${messageOf(cause)}`, { cause });
+  }
+  return running;
+}
+
+class RunningService implements Service {
+  readonly #options: ServeOptions;
+  readonly #hub: Hub<Connection>;
+  readonly #stun = new StunServer();
+  readonly #bases: readonly Base[];
+  readonly #driver: Driver<ServiceEvent<Connection>>;
+  readonly #server: Server;
+  readonly #connections = new Set<Connection>();
+  readonly #tokenDigest: Uint8Array | undefined;
+  #address: Address | undefined;
+  #refused = 0;
+
+  constructor(options: ServeOptions, parts: { readonly hub: Hub<Connection>; readonly bases: readonly Base[] }) {
+    this.#options = options;
+    this.#hub = parts.hub;
+    this.#bases = parts.bases;
+    this.#tokenDigest = options.token === undefined ? undefined : sha256(encodeText(`Bearer ${options.token}`));
+    this.#driver = new Driver(
+      new ServiceMachine(this.#hub, this.#stun),
+      options.host,
+      (event) => this.#handleEvent(event),
+    );
+    const respond = (request: IncomingMessage, response: ServerResponse): void => this.#respond(request, response);
+    this.#server = options.tls === undefined ? createHttpServer(respond) : createHttpsServer(options.tls, respond);
+    this.#server.on("upgrade", (request, socket, head) => this.#upgrade({ request, socket, head }));
+  }
+
+  get address(): Address {
+    if (this.#address === undefined) throw new Error("The service does not listen yet");
+    return this.#address;
+  }
+
+  get stunAddresses(): readonly Address[] {
+    return this.#bases.map((base) => base.local);
+  }
+
+  listen(address: Address): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(address.port, address.host, () => {
+        this.#server.removeListener("error", reject);
+        // A connection that breaks is its own affair.
+        this.#server.on("error", () => this.#refused++);
+        const bound = this.#server.address();
+        this.#address = addressOf(
+          address.host,
+          bound !== null && typeof bound === "object" ? bound.port : address.port,
+        );
+        resolve();
+      });
+    });
+  }
+
+  metrics(): string {
+    const { clients, listeners, names, calls } = this.#hub.sizes;
+    return formatMetrics([
+      { name: "traverse_hub_clients", type: "gauge", help: "Connections to the hub.", value: clients },
+      { name: "traverse_hub_listeners", type: "gauge", help: "Keys with a record.", value: listeners },
+      { name: "traverse_hub_names", type: "gauge", help: "Names that are held.", value: names },
+      { name: "traverse_hub_calls", type: "gauge", help: "Calls on their way.", value: calls },
+      ...countersOf("hub", this.#hub.counters, "Hub"),
+      ...countersOf("stun", this.#stun.counters, "STUN server"),
+      ...countersOf("http", new Map([["refused", this.#refused]]), "HTTP server"),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    this.release();
+    for (const { socket } of this.#connections) socket.close();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  /** Closes the sockets of the STUN server. */
+  release(): void {
+    for (const base of this.#bases) this.#options.host.close(base);
+    this.#options.host.setAlarm(undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #handleEvent(event: ServiceEvent<Connection>): void {
+    if (event.type === "message") event.client.socket.send(event.message);
+    else event.client.socket.close();
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    const path = pathOf(request);
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    if (path === "/health" && isRead) {
+      response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end("ok\n");
+    } else if (path === "/metrics" && isRead) {
+      response.writeHead(200, { "content-type": METRICS_CONTENT_TYPE }).end(this.metrics());
+    } else if (path === SIGNAL_PATH) {
+      response.writeHead(426, { upgrade: "websocket" }).end("This is a signaling hub: connect with a WebSocket\n");
+    } else {
+      response.writeHead(404).end("Not found: try /health or /metrics\n");
+    }
+  }
+
+  #upgrade(upgrade: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Uint8Array }): void {
+    const { request, socket } = upgrade;
+    if (pathOf(request) !== SIGNAL_PATH) return this.#refuse(socket, "404 Not Found");
+    if (!this.#isAuthorized(request)) return this.#refuse(socket, "401 Unauthorized");
+    // Before the 101 is written there is nobody else to hear of a connection that breaks.
+    socket.on("error", () => socket.destroy());
+    const source = request.socket.remoteAddress ?? "";
+    this.#options.acceptUpgrade(upgrade, (serverSocket, first) => {
+      const connection: Connection = { socket: serverSocket };
+      const { host } = this.#options;
+      this.#connections.add(connection);
+      this.#hub.handleOpen(connection, source, host.now());
+      if (first !== undefined) this.#hub.handleMessage(connection, first, host.now());
+      this.#driver.drain();
+      return {
+        handleMessage: (message) => {
+          this.#hub.handleMessage(connection, message, host.now());
+          this.#driver.drain();
+        },
+        handleClosed: () => {
+          this.#connections.delete(connection);
+          this.#hub.handleClosed(connection, host.now());
+          this.#driver.drain();
+        },
+      };
+    });
+  }
+
+  #refuse(socket: Duplex, status: string): void {
+    this.#refused++;
+    socket.on("error", () => socket.destroy());
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+
+  #isAuthorized(request: IncomingMessage): boolean {
+    if (this.#tokenDigest === undefined) return true;
+    // Digests have one length, so that the time of the comparison tells nothing of the token's.
+    return equalSecrets(this.#tokenDigest, sha256(encodeText(request.headers.authorization ?? "")));
+  }
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "").split("?")[0] ?? "";
+}
+
+/** A socket that stands for all addresses answers from the wrong one where there are several: so one for each. */
+function stunAddresses(options: ServeOptions, listen: Address): Address[] {
+  const wanted = options.stun?.map(parseAddress) ?? [addressOf(listen.host, DEFAULT_STUN_PORT)];
+  return wanted.flatMap((address) => {
+    if (scopeOf(address) !== "unspecified") return [address];
+    return options.host.interfaces()
+      .filter((each) => each.address.family === 4 || address.family === 6)
+      .filter((each) => scopeOf(each.address) !== "link-local")
+      .map((each) => addressOf(each.address.host, address.port));
+  });
+}
+
+function bindStun(host: Host, addresses: readonly Address[]): Base[] {
+  const bases: Base[] = [];
+  for (const address of addresses) {
+    try {
+      bases.push(host.bind(address));
+    } catch (cause) {
+      for (const base of bases) host.close(base);
+      const hint = "is another STUN server running? Give --stun another address";
+      throw new Error(`Cannot listen on UDP ${address}: ${messageOf(cause)}; ${hint}`, { cause });
+    }
+  }
+  return bases;
+}
+
+/** `:PORT` where clients find the STUN server on the host they found the hub on. */
+function announced(bases: readonly Base[], listen: Address): string[] {
+  const isEverywhere = scopeOf(listen) === "unspecified";
+  const servers = bases.map(({ local }) =>
+    isEverywhere || local.host === listen.host ? `:${local.port}` : local.toString()
+  );
+  return [...new Set(servers)].slice(0, MAX_STUN_SERVERS);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,84 @@
+/**
+ * The STUN server of a service (RFC 8489 §13): answers Binding requests on the bases it is given, so many a second for one
+ * address, and counts the rest.
+ *
+ * @module
+ */
+
+import type { Address } from "../protocols/core/address.ts";
+import type { Datagram, Machine } from "../protocols/core/machine.ts";
+import { respondToBinding } from "../protocols/stun/server.ts";
+import { RateLimiter } from "../signaling/rate_limit.ts";
+
+/** Answers a second to one IP address, and at once: an ICE agent asks a few times from each of its bases. */
+export const ANSWERS_PER_SECOND = 50;
+export const ANSWER_BURST = 100;
+
+/** Addresses whose rate is remembered: the one unused for longest makes room. */
+export const MAX_TRACKED_SOURCES = 10_000;
+
+/** Answers that wait for the socket, at most: beyond, requests are dropped, and asked again. */
+export const MAX_QUEUED_ANSWERS = 256;
+
+/** Things a STUN server counts, by the name they have in the metrics. */
+export type StunCounter = "answers" | "ignored" | "dropped_rate" | "dropped_queue";
+
+/** Answers Binding requests. */
+export class StunServer implements Machine<never> {
+  readonly #rate = new RateLimiter<string>({
+    perSecond: ANSWERS_PER_SECOND,
+    burst: ANSWER_BURST,
+    maxKeys: MAX_TRACKED_SOURCES,
+  });
+  readonly #counters = new Map<StunCounter, number>();
+  readonly #answers: Datagram[] = [];
+
+  /** How often each thing happened. */
+  get counters(): ReadonlyMap<StunCounter, number> {
+    return this.#counters;
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    const { base, remote, payload } = datagram;
+    if (this.#answers.length >= MAX_QUEUED_ANSWERS) {
+      this.#count("dropped_queue");
+      return;
+    }
+    if (!this.#rate.take(rateKey(remote), now)) {
+      this.#count("dropped_rate");
+      return;
+    }
+    const answer = respondToBinding(payload, remote);
+    if (answer === undefined) {
+      this.#count("ignored");
+      return;
+    }
+    this.#count("answers");
+    this.#answers.push({ base, remote, payload: answer });
+  }
+
+  handleTimeout(_now: number): void {
+    // A server has no timers: who asks repeats the question (RFC 8489 §6.3.1).
+  }
+
+  pollTransmit(_now: number): Datagram | undefined {
+    return this.#answers.shift();
+  }
+
+  pollEvent(): undefined {
+    return undefined;
+  }
+
+  pollTimeout(): undefined {
+    return undefined;
+  }
+
+  #count(counter: StunCounter): void {
+    this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
+  }
+}
+
+/** An IPv4 address, or the /64 of an IPv6 address: whoever has one address of it has all. */
+function rateKey(remote: Address): string {
+  return remote.family === 4 ? remote.host : remote.bytes.subarray(0, 8).toBase64();
+}
