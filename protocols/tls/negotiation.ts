@@ -151,6 +151,10 @@ function chooseClientType(
   if (wanted.length === 0) return { type: undefined, isAnswered: false };
   const offered = extensions.find((extension) => extension.type === "client_certificate_type")?.certificateTypes;
   const type = wanted.find((candidate) => isTypeIn(candidate, offered));
+  if (type === undefined && offered === undefined) {
+    // Asked, it could only present X.509 or nothing, and neither will do.
+    throw new TlsAlert("certificate_required", "The client has no raw public key to present");
+  }
   if (type === undefined) {
     throw new TlsAlert("unsupported_certificate", "No certificate type of the client's in common");
   }
