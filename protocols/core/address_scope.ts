@@ -81,6 +81,8 @@ function scopeOf4(bytes: Uint8Array): AddressScope {
 function scopeOf6(bytes: Uint8Array): AddressScope {
   const [a, b] = [bytes[0]!, bytes[1]!];
   if (a === 0) {
+    // 64:ff9b::/96 is how IPv4 is reached through NAT64: RFC 6052 §2.1.
+    if (b === 0x64 && bytes[2] === 0xff && bytes[3] === 0x9b) return "global";
     // ::/96 is unspecified, loopback, or IPv4-compatible, which RFC 8445 §5.1.1.1 forbids.
     if (!bytes.subarray(0, 12).every((byte) => byte === 0)) return "reserved";
     const low = (bytes[12]! << 24) | (bytes[13]! << 16) | (bytes[14]! << 8) | bytes[15]!;

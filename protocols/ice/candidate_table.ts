@@ -99,11 +99,10 @@ export class CandidateTable {
     }
     const known = this.#remote.get(address);
     if (known !== undefined && known.type !== "prflx") return "known already";
+    const priority = options.priority ?? candidatePriority(type, MAX_LOCAL_PREFERENCE - this.#signaled);
+    const foundation = options.foundation ?? `remote ${this.#arrivals++}`;
     this.#signaled++;
     if (known !== undefined) this.#peerReflexive--;
-    const number = this.#arrivals++;
-    const priority = options.priority ?? candidatePriority(type, MAX_LOCAL_PREFERENCE - number);
-    const foundation = options.foundation ?? `remote ${number}`;
     // RFC 8838 §11: a check was faster than signaling. The entry stays what its pairs refer to.
     if (known !== undefined) return Object.assign(known, { type, priority, foundation });
     return this.#keep({ address, type, priority, foundation });
