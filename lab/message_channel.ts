@@ -51,6 +51,9 @@ const UNIT_HEADER_BYTES = 4;
 /** Longest message, in bytes: what a channel carries is small. */
 export const MAX_MESSAGE_BYTES = 65_536;
 
+/** Messages that wait for the upgrade; one more is an error of the test. */
+const MAX_WAITING_MESSAGES = 256;
+
 /** Opens a channel to a host's listening port. */
 export function openChannel(host: VirtualHost, remote: Address, handler: ChannelHandler): VirtualChannel {
   return new ClientChannel(host, remote, handler);
@@ -72,7 +75,7 @@ class ClientChannel implements VirtualChannel, StreamHandler {
   readonly #reader = new UnitReader();
   /** Messages that wait for the stream to open, or, after the first, for the response to the request. */
   readonly #waiting: string[] = [];
-  #state: "connecting" | "open" | "requested" | "upgraded" = "connecting";
+  #state: "connecting" | "open" | "requested" | "upgraded" | "closed" = "connecting";
 
   constructor(host: VirtualHost, remote: Address, handler: ChannelHandler) {
     this.#host = host;
@@ -85,6 +88,10 @@ class ClientChannel implements VirtualChannel, StreamHandler {
   }
 
   send(message: string): void {
+    if (this.#state === "closed") return;
+    if (this.#waiting.length === MAX_WAITING_MESSAGES) {
+      throw new RangeError(`Cannot send: ${MAX_WAITING_MESSAGES} messages wait for the channel to open`);
+    }
     this.#waiting.push(message);
     this.#flush();
   }
@@ -108,6 +115,7 @@ class ClientChannel implements VirtualChannel, StreamHandler {
   }
 
   handleClosed(reason: CloseReason): void {
+    this.#state = "closed";
     this.#waiting.length = 0;
     this.#handler.handleClosed(this.#host.now(), reason);
   }

@@ -40,6 +40,9 @@ const DUPLICATE_ACKS = 3;
 /** Segments that arrived ahead of a gap; more are dropped, and sent again by the other end. */
 const MAX_AHEAD = 1024;
 
+/** Segments that wait for the window, about 95 MB; one more is an error of the test. */
+const MAX_QUEUED_SEGMENTS = 65_536;
+
 const NO_BYTES = new Uint8Array(0);
 
 type State = "connecting" | "accepting" | "open" | "closed";
@@ -107,10 +110,17 @@ export class VirtualStream {
     return this.#state === "open";
   }
 
-  /** Sends bytes, in segments; before the stream is open they wait. They are the stream's from now on. */
+  /**
+   * Sends bytes, in segments; before the stream is open they wait. They are the stream's from now on.
+   *
+   * @throws {RangeError} If too much waits.
+   */
   send(bytes: Uint8Array): void {
     if (this.#state === "closed" || this.#isFinQueued) return;
     const { mssBytes } = this.#context;
+    if (this.#queue.length + bytes.length / mssBytes > MAX_QUEUED_SEGMENTS) {
+      throw new RangeError(`Cannot send ${bytes.length} bytes: ${this.#queue.length} segments wait`);
+    }
     for (let offset = 0; offset < bytes.length; offset += mssBytes) {
       this.#queue.push({ type: "DATA", payload: bytes.subarray(offset, offset + mssBytes) });
     }

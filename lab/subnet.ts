@@ -23,9 +23,9 @@ export interface AccessOptions {
    * each are 155 ms apart, and 77.5 ms from a server with 0.
    */
   readonly rttToCoreMs?: number;
-  /** Towards the network; wins over `rttToCoreMs`. */
+  /** Towards the network; a latency given here wins over `rttToCoreMs`. */
   readonly up?: LinkOptions;
-  /** From the network; wins over `rttToCoreMs`. */
+  /** From the network; a latency given here wins over `rttToCoreMs`. */
   readonly down?: LinkOptions;
 }
 
