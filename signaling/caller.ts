@@ -215,7 +215,8 @@ export class HubCaller implements CallerMachine {
     const bytes = signOffer({
       hub,
       calleeName: callee.kind === "name" ? callee.name : undefined,
-      calleeKeyId: callee.kind === "hub" ? callee.keyId : this.#expectedKey && keyIdOf(this.#expectedKey),
+      // A pinned key is left out, so that the record of whoever has the name now comes back and both keys can be shown.
+      calleeKeyId: callee.kind === "hub" ? callee.keyId : callee.key && keyIdOf(callee.key),
       callerKey: this.#ownKey,
       oneTimeKey: exchange.publicKey,
       taMs,
@@ -336,7 +337,9 @@ export class HubCaller implements CallerMachine {
 
   #explainRefusal(reason: RefusalCode): [CallFailure, string] {
     const { callee, hub } = this.#options;
-    const who = callee.kind === "name" ? callee.name : "the peer";
+    const who = callee.kind === "hub"
+      ? "the peer"
+      : callee.name + (callee.key === undefined ? "" : ` with the key ${formatKey(callee.key)}`);
     switch (reason) {
       case "unknown":
         return ["unknown", `Nobody is registered as ${who} at ${hub}: is the other side listening there?`];

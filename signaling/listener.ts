@@ -273,7 +273,8 @@ export class HubListener implements ListenerMachine {
     for (const call of this.#calls.keys()) this.#send(encodeMessage({ t: "answer", call, record: this.#record }));
     if (this.#state.name === "registered") {
       const replyBy = Math.min(this.#state.replyBy, now + REPLY_TIMEOUT_MS);
-      this.#state = { ...this.#state, refreshAt: now + RECORD_LIFETIME_MS / 2, replyBy };
+      const pingAt = now + KEEP_ALIVE_MS;
+      this.#state = { ...this.#state, pingAt, refreshAt: now + RECORD_LIFETIME_MS / 2, replyBy };
     } else {
       this.#state = { name: "registering", until: now + REPLY_TIMEOUT_MS };
     }
