@@ -29,16 +29,25 @@ export class MessageDriver<Event> implements ChannelHandler {
   readonly #machine: DrivenMachine<Event>;
   readonly #host: VirtualHost;
   readonly #onEvent: (event: Event) => void;
+  readonly #onHandled: () => void;
   #channel: VirtualChannel | undefined;
   #alarm: ScheduledEvent | undefined;
   #isDraining = false;
   #again = false;
 
-  /** @param onEvent Gets each event of the machine; it may give it commands and then call `drain`. */
-  constructor(machine: DrivenMachine<Event>, host: VirtualHost, onEvent: (event: Event) => void) {
+  /**
+   * @param callbacks `onEvent` gets each event of the machine; it may give it commands and then call `drain`. `onHandled`
+   * is called whenever something has happened to the machine and it has been drained.
+   */
+  constructor(
+    machine: DrivenMachine<Event>,
+    host: VirtualHost,
+    callbacks: { readonly onEvent?: (event: Event) => void; readonly onHandled?: () => void } = {},
+  ) {
     this.#machine = machine;
     this.#host = host;
-    this.#onEvent = onEvent;
+    this.#onEvent = callbacks.onEvent ?? (() => {});
+    this.#onHandled = callbacks.onHandled ?? (() => {});
   }
 
   /** Opens a channel to a hub; again after the last one was closed. */
@@ -59,18 +68,18 @@ export class MessageDriver<Event> implements ChannelHandler {
 
   handleOpen(now: number): void {
     this.#machine.handleOpen(now);
-    this.drain();
+    this.#handled();
   }
 
   handleMessage(message: string, now: number): void {
     this.#machine.handleMessage(message, now);
-    this.drain();
+    this.#handled();
   }
 
   handleClosed(now: number): void {
     this.#channel = undefined;
     this.#machine.handleClosed(now);
-    this.drain();
+    this.#handled();
   }
 
   /**
@@ -102,29 +111,34 @@ export class MessageDriver<Event> implements ChannelHandler {
     return moved;
   }
 
+  #handled(): void {
+    this.drain();
+    this.#onHandled();
+  }
+
   #setAlarm(at: number | undefined): void {
     const { clock } = this.#host;
     if (this.#alarm !== undefined) clock.cancel(this.#alarm);
     this.#alarm = at === undefined ? undefined : clock.schedule(at, () => {
       this.#alarm = undefined;
       this.#machine.handleTimeout(clock.now);
-      this.drain();
+      this.#handled();
     });
   }
 }
 
 /**
- * Serves machines, one a channel, on a port of the host. They may share what they know: whenever one of them has moved, all
- * are drained until nothing moves.
+ * Serves machines, one a channel, on a port of the host. They may share what they know: whenever something has happened to
+ * one of them, all are drained until nothing moves.
  *
  * @param make Makes the machine of a channel whose request has been read.
- * @param onEvent Gets each event with the machine it came from.
+ * @param onEvent Gets each event, with the driver it came through.
  */
 export function serveMessages<Event>(
   host: VirtualHost,
   port: number,
   make: (remote: Address) => DrivenMachine<Event>,
-  onEvent: (event: Event, machine: DrivenMachine<Event>) => void = () => {},
+  onEvent: (event: Event, driver: MessageDriver<Event>) => void = () => {},
 ): StreamListener {
   const drivers = new Set<MessageDriver<Event>>();
   const drainAll = (): void => {
@@ -134,20 +148,18 @@ export function serveMessages<Event>(
     }
   };
   return serveChannels(host, port, (channel) => {
-    const machine = make(channel.remote);
-    const driver = new MessageDriver(machine, host, (event) => onEvent(event, machine));
+    const driver = new MessageDriver(make(channel.remote), host, {
+      onEvent: (event: Event) => onEvent(event, driver),
+      onHandled: drainAll,
+    });
     driver.attach(channel);
     drivers.add(driver);
     return {
       handleOpen: (now) => driver.handleOpen(now),
-      handleMessage: (message, now) => {
-        driver.handleMessage(message, now);
-        drainAll();
-      },
+      handleMessage: (message, now) => driver.handleMessage(message, now),
       handleClosed: (now) => {
-        driver.handleClosed(now);
         drivers.delete(driver);
-        drainAll();
+        driver.handleClosed(now);
       },
     };
   });

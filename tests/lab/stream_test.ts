@@ -280,7 +280,7 @@ Deno.test("MessageDriver drives a machine of signaling, over a hub restart too",
   const machine = new Parrot();
   machine.outgoing.push("hello");
   const driven: DrivenMachine<string> = machine;
-  const driver = new MessageDriver(driven, client, (event) => events.push(event));
+  const driver = new MessageDriver(driven, client, { onEvent: (event) => events.push(event) });
   driver.connect(hub);
   net.at(2000, () => hubProcess.close());
   net.at(3000, () => hubProcess = start());
