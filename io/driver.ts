@@ -72,14 +72,19 @@ export class Driver<Event> implements HostSink {
     }
     this.#draining = true;
     let yielded = false;
-    do {
-      this.#again = false;
-      for (let event = this.#machine.pollEvent(); event !== undefined; event = this.#machine.pollEvent()) {
-        this.#onEvent(event);
-      }
-      yielded = this.#transmit();
-    } while (this.#again || this.#hasEvents());
-    this.#draining = false;
+    try {
+      do {
+        this.#again = false;
+        for (let event = this.#machine.pollEvent(); event !== undefined; event = this.#machine.pollEvent()) {
+          this.#onEvent(event);
+        }
+        // One burst a drain, however many events there are between.
+        if (!yielded) yielded = this.#transmit();
+      } while (this.#again || this.#hasEvents());
+    } finally {
+      // An event handler that throws ends this drain, not the driver.
+      this.#draining = false;
+    }
     this.#host.setAlarm(yielded ? this.#host.now() : this.#machine.pollTimeout());
   }
 

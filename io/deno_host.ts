@@ -1,0 +1,355 @@
+/**
+ * The host on real sockets: `Deno.listenDatagram` (flag `--unstable-net`), one UDP socket per local address, the monotonic
+ * clock, the system's randomness and one alarm. Leaves out segmentation offload and ECN, which the runtime does not offer.
+ *
+ * One *turn* follows whatever has piled up: datagrams received, buffers given back, an alarm that is due. The event loop
+ * resolves every receive that is ready before it gets there, so that a burst is handed over whole and answered once.
+ *
+ * @module
+ */
+
+import { type Address, addressOf } from "../protocols/core/address.ts";
+import type { Base, Datagram } from "../protocols/core/machine.ts";
+import type { Random } from "../protocols/core/random.ts";
+import type { Host, HostSink, NetworkInterface, SocketError } from "./host.ts";
+import { type InterfaceReport, readInterfaces } from "./deno_interfaces.ts";
+import { SendPool, type SendSlot } from "./send_pool.ts";
+
+/** Datagrams received before they are answered although more are at hand. */
+export const MAX_RECEIVE_BATCH_DATAGRAMS = 64;
+
+/** Sockets of one host. At the limit `bind` throws. */
+export const MAX_SOCKETS = 256;
+
+/** Receive errors in a row after which a socket waits before it is read again, so that a broken one costs nothing. */
+export const MAX_IMMEDIATE_RECEIVE_ERRORS = 16;
+
+/** How long it waits then. */
+export const RECEIVE_BACKOFF_MS = 100;
+
+/** Errors kept until the sink is told, at most. Further ones in the same turn are alike, and are not told. */
+export const MAX_PENDING_SOCKET_ERRORS = 256;
+
+/**
+ * Alarms nearer than this are met by taking turns instead of setting a timer: the runtime's timers have a grain of a
+ * millisecond and come one or two late, which is longer than a round trip on a fast network. Who asks for such an alarm is
+ * sending at that pace, so the time is not wasted; everything slower sleeps.
+ */
+export const MIN_TIMER_MS = 1;
+
+/** Largest UDP payloads: 65,535 less the UDP header, and less the IPv4 header where that counts (RFC 768, RFC 791, RFC 8200). */
+const MAX_PAYLOAD_BYTES = { 4: 65_507, 6: 65_527 } as const;
+
+/** The most that `crypto.getRandomValues` fills at once. */
+const MAX_RANDOM_BYTES = 65_536;
+
+/** The runtime's socket, as far as it is used: tests put failing ones in its place. */
+export interface UdpSocket {
+  readonly addr: Deno.Addr;
+  receive(buffer: Uint8Array): Promise<[Uint8Array, Deno.Addr]>;
+  send(payload: Uint8Array, to: Deno.Addr): Promise<number>;
+  close(): void;
+}
+
+/** What a {@linkcode DenoHost} may be told. */
+export interface DenoHostOptions {
+  /** Opens the sockets; default `Deno.listenDatagram`. */
+  readonly openSocket?: (hostname: string, port: number) => UdpSocket;
+}
+
+interface SocketBase extends Base {
+  readonly kind: "socket";
+}
+
+/** A bound socket and what belongs to it. */
+interface BoundSocket {
+  readonly base: SocketBase;
+  readonly socket: UdpSocket;
+  readonly receiveBuffer: Uint8Array;
+  isClosed: boolean;
+}
+
+/** Sockets, clock, randomness and one alarm of this process. */
+export class DenoHost implements Host {
+  readonly random: Random = SYSTEM_RANDOM;
+  readonly epochMs: number = Date.now() - performance.now();
+  readonly #openSocket: (hostname: string, port: number) => UdpSocket;
+  readonly #sockets = new Map<Base, BoundSocket>();
+  readonly #pool: SendPool;
+  readonly #destinations = new WeakMap<Address, Deno.NetAddr>();
+  #lastDestination: { readonly remote: Address; readonly to: Deno.NetAddr } | undefined;
+  #sink: HostSink | undefined;
+
+  // One turn at most is on its way. These say what it is for.
+  #isTurnComing = false;
+  #hasNews = false;
+  #wantsRoom = false;
+  #receivedInBatch = 0;
+  readonly #errors: SocketError[] = [];
+  readonly #turn = (): void => this.#takeTurn();
+
+  #alarmAt: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires. It is left alone while it fires no later than the alarm: most alarms only move away. */
+  #timerAt = Infinity;
+  readonly #timerFired = (): void => {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    this.#armAlarm();
+  };
+
+  constructor(options: DenoHostOptions = {}) {
+    this.#openSocket = options.openSocket ?? listenDatagram;
+    this.#pool = new SendPool((slot, error) => this.#handleSent(slot, error));
+  }
+
+  attach(sink: HostSink): void {
+    if (this.#sink !== undefined) throw new TypeError("Cannot attach a second sink: a host serves one driver");
+    this.#sink = sink;
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  interfaces(): readonly NetworkInterface[] {
+    return readInterfaces().interfaces;
+  }
+
+  /** The interfaces, and what could not be found out about them and why. */
+  describeInterfaces(): InterfaceReport {
+    return readInterfaces();
+  }
+
+  bind(local: Address): Base {
+    if (this.#sockets.size >= MAX_SOCKETS) {
+      throw new RangeError(`Cannot bind: ${MAX_SOCKETS} sockets are open, close one first`);
+    }
+    const socket = this.#openSocket(local.host, local.port);
+    const { addr } = socket;
+    if (addr.transport !== "udp") throw new TypeError(`Cannot bind: the runtime opened ${addr.transport}, not udp`);
+    const base: SocketBase = {
+      kind: "socket",
+      // The runtime's answer has no zone, so the host as it was asked for is kept.
+      local: addressOf(local.host, addr.port),
+      maxPayloadBytes: MAX_PAYLOAD_BYTES[local.family],
+    };
+    const bound: BoundSocket = { base, socket, receiveBuffer: new Uint8Array(0x10000), isClosed: false };
+    this.#sockets.set(base, bound);
+    void this.#receive(bound);
+    return base;
+  }
+
+  close(base: Base): void {
+    const bound = this.#sockets.get(base);
+    if (bound === undefined) return;
+    this.#sockets.delete(base);
+    bound.isClosed = true;
+    // What was sent before is on its way: the runtime finishes it.
+    bound.socket.close();
+  }
+
+  /** Closes every socket and clears the alarm; the process can end. Harmless when it was done before. */
+  [Symbol.dispose](): void {
+    for (const base of [...this.#sockets.keys()]) this.close(base);
+    this.setAlarm(undefined);
+  }
+
+  send(datagram: Datagram): boolean {
+    const bound = this.#sockets.get(datagram.base);
+    // A closed base is no longer there to fail: what is sent on it is gone, as if the cable were.
+    if (bound === undefined) return true;
+    const { payload, remote, segmentBytes } = datagram;
+    if (segmentBytes === undefined || payload.length <= segmentBytes) {
+      this.#sendOne(bound, remote, payload, 0, payload.length);
+    } else {
+      for (let start = 0; start < payload.length; start += segmentBytes) {
+        this.#sendOne(bound, remote, payload, start, Math.min(start + segmentBytes, payload.length));
+      }
+    }
+    this.#wantsRoom = !this.#pool.hasRoom;
+    return !this.#wantsRoom;
+  }
+
+  setAlarm(at: number | undefined): void {
+    this.#alarmAt = at;
+    if (at !== undefined) this.#armAlarm();
+    else if (this.#timer !== undefined) this.#clearTimer();
+  }
+
+  #sendOne(bound: BoundSocket, remote: Address, payload: Uint8Array, start: number, end: number): void {
+    const slot = this.#pool.take();
+    if (slot === undefined) {
+      // Only a sender that does not wait for room gets here: a loss like any other, and counted.
+      this.#report(bound.base, remote, "ENOBUFS");
+      return;
+    }
+    const bytes = slot.fill(bound.base, remote, payload, start, end);
+    bound.socket.send(bytes, this.#destination(bound, remote)).then(slot.onSent, slot.onFailed);
+  }
+
+  #destination(bound: BoundSocket, remote: Address): Deno.NetAddr {
+    if (this.#lastDestination?.remote === remote) return this.#lastDestination.to;
+    let to = this.#destinations.get(remote);
+    if (to === undefined) {
+      // A wildcard IPv6 socket speaks to IPv4 in mapped addresses, which `addressOf` has unmapped on the way in.
+      const isMapped = bound.base.local.family === 6 && bound.base.local.host === "::" && remote.family === 4;
+      to = { transport: "udp", hostname: isMapped ? `::ffff:${remote.host}` : remote.host, port: remote.port };
+      // Such a destination is of use to that socket only.
+      if (isMapped) return to;
+      this.#destinations.set(remote, to);
+    }
+    this.#lastDestination = { remote, to };
+    return to;
+  }
+
+  #handleSent(slot: SendSlot, error: unknown): void {
+    const { base, remote } = slot;
+    if (error !== undefined && base !== undefined && this.#sockets.has(base)) {
+      this.#report(base, remote, errorCode(error));
+    }
+    this.#pool.give(slot);
+    if (this.#wantsRoom && this.#pool.hasRoom) this.#comeToTurn();
+  }
+
+  /** Reads one socket until it is closed. Only the runtime's own promise is waited for. */
+  async #receive(bound: BoundSocket): Promise<void> {
+    const { base, socket, receiveBuffer } = bound;
+    // Borrowed by the sink until it returns, so that one object serves every datagram.
+    const datagram = { base, remote: base.local, payload: receiveBuffer };
+    // Link-local remotes are of the interface that the socket is on (RFC 4007 §6); the runtime does not say so.
+    const zoneAt = base.local.host.indexOf("%");
+    const zone = zoneAt < 0 ? "" : base.local.host.slice(zoneAt);
+    let errorCount = 0;
+    while (!bound.isClosed) {
+      let received;
+      try {
+        received = await socket.receive(receiveBuffer);
+        errorCount = 0;
+      } catch (error) {
+        if (bound.isClosed) return;
+        this.#report(base, undefined, errorCode(error));
+        errorCount++;
+        // Some errors are of the socket's peers (a port unreachable), and the next read is good. Others stay.
+        if (errorCount >= MAX_IMMEDIATE_RECEIVE_ERRORS) await sleep(RECEIVE_BACKOFF_MS);
+        continue;
+      }
+      const [payload, from] = received;
+      const sink = this.#sink;
+      if (bound.isClosed || sink === undefined || from.transport !== "udp") continue;
+      const host = zone !== "" && isLinkLocal(from.hostname) ? from.hostname + zone : from.hostname;
+      datagram.remote = addressOf(host, from.port);
+      datagram.payload = payload;
+      sink.handleDatagram(datagram);
+      this.#hasNews = true;
+      // A flood must not keep answers and alarms waiting.
+      if (++this.#receivedInBatch >= MAX_RECEIVE_BATCH_DATAGRAMS) this.#answer(sink);
+      else this.#comeToTurn();
+    }
+  }
+
+  #answer(sink: HostSink): void {
+    this.#receivedInBatch = 0;
+    this.#hasNews = false;
+    sink.drain();
+  }
+
+  #comeToTurn(): void {
+    if (this.#isTurnComing) return;
+    this.#isTurnComing = true;
+    setImmediate(this.#turn);
+  }
+
+  #takeTurn(): void {
+    this.#isTurnComing = false;
+    const sink = this.#sink;
+    if (sink === undefined) return;
+    if (this.#errors.length > 0) this.#tellErrors(sink);
+    if (this.#wantsRoom && this.#pool.hasRoom) {
+      this.#wantsRoom = false;
+      this.#hasNews = false;
+      this.#receivedInBatch = 0;
+      sink.handleRoom();
+    }
+    if (this.#alarmAt !== undefined && this.#alarmAt <= performance.now()) {
+      this.#alarmAt = undefined;
+      this.#hasNews = false;
+      this.#receivedInBatch = 0;
+      sink.handleAlarm();
+    }
+    if (this.#hasNews) this.#answer(sink);
+    // Near alarms are met by further turns.
+    if (this.#alarmAt !== undefined && !this.#isTurnComing) this.#armAlarm();
+  }
+
+  #armAlarm(): void {
+    const at = this.#alarmAt;
+    if (at === undefined) return;
+    if (this.#timerAt <= at) return;
+    const waitMs = at - performance.now();
+    if (waitMs < MIN_TIMER_MS) {
+      this.#comeToTurn();
+      return;
+    }
+    this.#clearTimer();
+    // Rounded up: a timer that fires early would have to be set again.
+    const timer = setTimeout(this.#timerFired, Math.min(Math.ceil(waitMs), MAX_TIMER_MS));
+    this.#timer = timer;
+    this.#timerAt = at;
+    // What keeps the process alive is an open socket.
+    Deno.unrefTimer(timer);
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+  }
+
+  /** Keeps an error for the next turn: the sink may be in the middle of sending. */
+  #report(base: Base, remote: Address | undefined, code: string): void {
+    if (this.#errors.length < MAX_PENDING_SOCKET_ERRORS) this.#errors.push({ base, remote, code });
+    this.#comeToTurn();
+  }
+
+  #tellErrors(sink: HostSink): void {
+    // What is told may send, and so add errors: they wait for the next turn.
+    for (const error of this.#errors.splice(0)) sink.handleSocketError(error);
+    this.#hasNews = true;
+  }
+}
+
+/** The longest a timer of the runtime can wait: 2^31 - 1 ms. A later alarm is armed again when it fires. */
+const MAX_TIMER_MS = 0x7fffffff;
+
+const SYSTEM_RANDOM: Random = {
+  fill<T extends Uint8Array>(bytes: T): T {
+    for (let start = 0; start < bytes.length; start += MAX_RANDOM_BYTES) {
+      // A view over the caller's own bytes; `crypto` takes no shared memory, and nobody here makes any.
+      const end = Math.min(start + MAX_RANDOM_BYTES, bytes.length);
+      crypto.getRandomValues(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start));
+    }
+    return bytes;
+  },
+};
+
+function listenDatagram(hostname: string, port: number): UdpSocket {
+  return Deno.listenDatagram({ transport: "udp", hostname, port });
+}
+
+function isLinkLocal(host: string): boolean {
+  // fe80::/10 (RFC 4291 §2.5.6), in the lower-case spelling that the runtime uses.
+  return /^fe[89ab]/.test(host);
+}
+
+/** The system's name for an error, else the runtime's class. */
+function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return "UNKNOWN";
+  return "code" in error && typeof error.code === "string" ? error.code : error.name;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    Deno.unrefTimer(setTimeout(resolve, ms));
+  });
+}
