@@ -6,15 +6,13 @@
 
 import { randomBytes } from "../core/random.ts";
 import { TlsAlert } from "./alerts.ts";
-import { CERTIFICATE_TYPE_CODES, certificateTypeOf } from "./certificates.ts";
-import type { CertificateType, Credential } from "./certificates.ts";
+import type { CertificateType } from "./certificates.ts";
 import { CIPHER_SUITES } from "./cipher_suites.ts";
 import type { CipherSuite } from "./cipher_suites.ts";
 import { presentedCertificates } from "./context.ts";
 import type { HandshakeContext, HandshakeSide } from "./context.ts";
 import type { EncryptionLevel, Verdict } from "./events.ts";
 import { extensionCode } from "./extensions.ts";
-import type { Extension } from "./extensions.ts";
 import { deriveApplicationSecrets, deriveHandshakeSecrets } from "./key_schedule.ts";
 import type { ApplicationSecrets, HandshakeSecrets } from "./key_schedule.ts";
 import { isHelloRetryRequest, RANDOM_BYTES, TLS_1_3 } from "./messages.ts";
@@ -30,9 +28,10 @@ import type {
 } from "./messages.ts";
 import { NAMED_GROUPS } from "./named_groups.ts";
 import type { KeyExchange, NamedGroup } from "./named_groups.ts";
+import { checkOffered, chooseCredential, chosenType, offeredExtensions } from "./offer.ts";
 import { examineCertificates } from "./peer_policy.ts";
 import type { PeerIdentity, PresentedCertificate } from "./peer_policy.ts";
-import { schemesFor, SIGNATURE_SCHEME_CODES } from "./signature_schemes.ts";
+import { schemesFor } from "./signature_schemes.ts";
 import type { SignatureScheme } from "./signature_schemes.ts";
 
 /** In a ticket QUIC allows no other size of early data: RFC 9001 §4.6.1. */
@@ -121,7 +120,7 @@ export class ClientSide implements HandshakeSide {
     const { config, random } = this.#context;
     const clientRandom = randomBytes(random, RANDOM_BYTES);
     const keyExchange = this.#group.generate(random);
-    const extensions = this.#offer(keyExchange);
+    const extensions = offeredExtensions(config, { group: this.#group.code, key: keyExchange.publicKey });
     this.#context.clientRandom = clientRandom;
     const clientHello = this.#context.send("initial", {
       type: "client_hello",
@@ -181,31 +180,6 @@ export class ClientSide implements HandshakeSide {
     if (state.name !== "awaitSignature") throw new TypeError("Cannot take a signature: none was asked for");
     this.#context.sendCertificateVerify(state.scheme, signature);
     this.#complete(state.session, state.application, state.peer);
-  }
-
-  #offer(keyExchange: KeyExchange): Extension[] {
-    const { serverName, applicationProtocols, transportParameters, credentials, peer } = this.#context.config;
-    const extensions: Extension[] = [];
-    if (serverName !== undefined) extensions.push({ type: "server_name", hostName: serverName });
-    extensions.push(
-      { type: "supported_groups", groups: [this.#group.code] },
-      { type: "signature_algorithms", schemes: schemesFor(peer.certificateTypes).map(schemeCode) },
-      { type: "application_layer_protocol_negotiation", protocols: applicationProtocols },
-    );
-    // RFC 7250 §4.1: X.509 alone is what goes without saying.
-    const ours = [...new Set(credentials.map((credential) => credential.certificateType))];
-    if (ours.includes("RawPublicKey")) {
-      extensions.push({ type: "client_certificate_type", certificateTypes: ours.map(typeCode) });
-    }
-    if (peer.certificateTypes.includes("RawPublicKey")) {
-      extensions.push({ type: "server_certificate_type", certificateTypes: peer.certificateTypes.map(typeCode) });
-    }
-    extensions.push(
-      { type: "supported_versions", versions: [TLS_1_3] },
-      { type: "key_share", entries: [{ group: this.#group.code, key: keyExchange.publicKey }] },
-      { type: "quic_transport_parameters", bytes: transportParameters },
-    );
-    return extensions;
   }
 
   #onServerHello(state: State & { name: "expectServerHello" }, message: ServerHello, bytes: Uint8Array): void {
@@ -354,48 +328,6 @@ export class ClientSide implements HandshakeSide {
     this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, peer });
     this.#state = { name: "complete", application };
   }
-}
-
-function typeCode(type: CertificateType): number {
-  return CERTIFICATE_TYPE_CODES[type];
-}
-
-function schemeCode(scheme: SignatureScheme): number {
-  return SIGNATURE_SCHEME_CODES[scheme];
-}
-
-/** RFC 8446 §4.2: an answer holds only extensions that were asked for. */
-function checkOffered(extensions: readonly Extension[], offered: ReadonlySet<number>): void {
-  for (const extension of extensions) {
-    const code = extensionCode(extension);
-    if (!offered.has(code)) {
-      throw new TlsAlert("unsupported_extension", `The server answers extension ${code}, not asked`);
-    }
-  }
-}
-
-/** RFC 7250 §4.2; without an answer it is X.509, which then has to be acceptable. */
-function chosenType(answer: readonly number[] | undefined, acceptable: readonly CertificateType[]): CertificateType {
-  const code = answer?.[0];
-  const type = code === undefined ? "X509" : certificateTypeOf(code);
-  if (type !== undefined && acceptable.includes(type)) return type;
-  if (code === undefined) throw new TlsAlert("unsupported_certificate", "The server can only present X.509");
-  throw new TlsAlert("illegal_parameter", "The server chose a certificate type not offered");
-}
-
-/** What to present: of the type agreed on, with a scheme the server takes. */
-function chooseCredential(
-  credentials: readonly Credential[],
-  type: CertificateType,
-  request: CertificateRequest,
-): { readonly credential: Credential; readonly scheme: SignatureScheme } | undefined {
-  const accepted = request.extensions.find((extension) => extension.type === "signature_algorithms")?.schemes ?? [];
-  for (const credential of credentials) {
-    if (credential.certificateType !== type) continue;
-    const scheme = credential.signatureSchemes.find((candidate) => accepted.includes(schemeCode(candidate)));
-    if (scheme !== undefined) return { credential, scheme };
-  }
-  return undefined;
 }
 
 /** RFC 9001 §4.6.1; otherwise tickets are of no use without pre-shared keys. */
