@@ -14,7 +14,7 @@ import type { HandshakeContext, HandshakeSide } from "./context.ts";
 import type { EncryptionLevel, Verdict } from "./events.ts";
 import { extensionCode } from "./extensions.ts";
 import { deriveApplicationSecrets, deriveHandshakeSecrets } from "./key_schedule.ts";
-import type { ApplicationSecrets, HandshakeSecrets } from "./key_schedule.ts";
+import type { ApplicationSecrets, ExporterSecret, HandshakeSecrets } from "./key_schedule.ts";
 import { isHelloRetryRequest, RANDOM_BYTES, TLS_1_3 } from "./messages.ts";
 import type {
   Certificate,
@@ -87,7 +87,7 @@ type State =
     readonly peer: PeerIdentity;
     readonly scheme: SignatureScheme;
   }
-  | { readonly name: "complete"; readonly application: ApplicationSecrets };
+  | { readonly name: "complete"; readonly exporter: ExporterSecret };
 
 /** The client's side. */
 export class ClientSide implements HandshakeSide {
@@ -110,8 +110,8 @@ export class ClientSide implements HandshakeSide {
     return this.#state.name === "awaitVerdict" || this.#state.name === "awaitSignature";
   }
 
-  get exporterSecrets(): ApplicationSecrets | undefined {
-    return this.#state.name === "complete" ? this.#state.application : undefined;
+  get exporterSecret(): ExporterSecret | undefined {
+    return this.#state.name === "complete" ? this.#state.exporter : undefined;
   }
 
   /** @throws {TypeError} If it has been called before. */
@@ -326,7 +326,8 @@ export class ClientSide implements HandshakeSide {
     this.#context.emitKeyLog("EXPORTER_SECRET", application.exporter);
     const { serverName } = this.#context.config;
     this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, peer });
-    this.#state = { name: "complete", application };
+    const { hash, exporter } = application;
+    this.#state = { name: "complete", exporter: { hash, exporter } };
   }
 }
 

@@ -14,7 +14,7 @@ import type { CipherSuite } from "./cipher_suites.ts";
 import type { TlsConfig } from "./config.ts";
 import type { CryptoData, EncryptionLevel, KeyLogLabel, TlsEvent, Verdict } from "./events.ts";
 import { certificateVerifyInput, finishedVerifyData } from "./key_schedule.ts";
-import type { ApplicationSecrets } from "./key_schedule.ts";
+import type { ExporterSecret } from "./key_schedule.ts";
 import { encodeMessage } from "./messages.ts";
 import type { Certificate, CertificateVerify, Finished, HandshakeMessage } from "./messages.ts";
 import type { PresentedCertificate } from "./peer_policy.ts";
@@ -28,7 +28,7 @@ export interface HandshakeSide {
   /** Whether it waits for `provideSignature` or `provideVerdict`, so that messages have to wait too. */
   readonly isWaiting: boolean;
   /** What exporters are made from; `undefined` until the handshake is complete. */
-  readonly exporterSecrets: ApplicationSecrets | undefined;
+  readonly exporterSecret: ExporterSecret | undefined;
   start(): void;
   /** @param bytes The whole message, for the transcript. */
   handleMessage(message: HandshakeMessage, bytes: Uint8Array): void;

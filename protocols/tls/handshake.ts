@@ -108,7 +108,7 @@ export class TlsHandshake {
 
   /** Whether `handshakeComplete` was reached: RFC 9001 §4.1.1. */
   get isComplete(): boolean {
-    return this.#side.exporterSecrets !== undefined;
+    return this.#side.exporterSecret !== undefined;
   }
 
   /**
@@ -118,9 +118,9 @@ export class TlsHandshake {
    * @throws {TypeError} If the handshake is not complete.
    */
   exportKeyingMaterial(label: string, context: Uint8Array, lengthBytes: number): Uint8Array {
-    const secrets = this.#side.exporterSecrets;
-    if (secrets === undefined) throw new TypeError("Cannot export keying material: the handshake is not complete");
-    return exportSecret(secrets, label, context, lengthBytes);
+    const secret = this.#side.exporterSecret;
+    if (secret === undefined) throw new TypeError("Cannot export keying material: the handshake is not complete");
+    return exportSecret(secret, label, context, lengthBytes);
   }
 
   #takeMessages(): void {

@@ -21,15 +21,19 @@ export interface HandshakeSecrets {
   readonly master: Uint8Array;
 }
 
-/** What both sides know after the server's Finished. */
-export interface ApplicationSecrets {
+/** What is kept for exporters; traffic secrets are not, so that a key update leaves nothing behind to read old packets. */
+export interface ExporterSecret {
   readonly hash: HashName;
+  /** exporter_master_secret. */
+  readonly exporter: Uint8Array;
+}
+
+/** What both sides know after the server's Finished. */
+export interface ApplicationSecrets extends ExporterSecret {
   /** client_application_traffic_secret_0. */
   readonly client: Uint8Array;
   /** server_application_traffic_secret_0. */
   readonly server: Uint8Array;
-  /** exporter_master_secret. */
-  readonly exporter: Uint8Array;
 }
 
 /** Derive-Secret, given the hash of the messages. */
@@ -102,14 +106,14 @@ export function certificateVerifyInput(signer: "client" | "server", transcript: 
 
 /** TLS-Exporter: RFC 8446 §7.5. */
 export function exportSecret(
-  secrets: ApplicationSecrets,
+  secret: ExporterSecret,
   label: string,
   context: Uint8Array,
   lengthBytes: number,
 ): Uint8Array {
-  const { hash: name } = secrets;
-  const secret = deriveSecret(name, secrets.exporter, label, startOf(name).emptyHash);
-  return hkdfExpandLabel(name, secret, "exporter", hash(name, context), lengthBytes);
+  const { hash: name, exporter } = secret;
+  const derived = deriveSecret(name, exporter, label, startOf(name).emptyHash);
+  return hkdfExpandLabel(name, derived, "exporter", hash(name, context), lengthBytes);
 }
 
 interface Start {

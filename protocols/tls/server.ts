@@ -11,7 +11,7 @@ import type { HandshakeContext, HandshakeSide } from "./context.ts";
 import type { EncryptionLevel, Verdict } from "./events.ts";
 import type { Extension } from "./extensions.ts";
 import { deriveApplicationSecrets, deriveHandshakeSecrets } from "./key_schedule.ts";
-import type { ApplicationSecrets, HandshakeSecrets } from "./key_schedule.ts";
+import type { ApplicationSecrets, ExporterSecret, HandshakeSecrets } from "./key_schedule.ts";
 import { RANDOM_BYTES, TLS_1_3 } from "./messages.ts";
 import type { Certificate, CertificateVerify, ClientHello, Finished, HandshakeMessage } from "./messages.ts";
 import { negotiate } from "./negotiation.ts";
@@ -34,7 +34,7 @@ type State =
   | { readonly name: "expectCertificateVerify"; readonly session: Session; readonly presented: PresentedCertificate }
   | { readonly name: "awaitVerdict"; readonly session: Session; readonly peer: PeerIdentity }
   | { readonly name: "expectFinished"; readonly session: Session; readonly peer: PeerIdentity | undefined }
-  | { readonly name: "complete"; readonly application: ApplicationSecrets };
+  | { readonly name: "complete"; readonly exporter: ExporterSecret };
 
 /** The server's side. */
 export class ServerSide implements HandshakeSide {
@@ -55,8 +55,8 @@ export class ServerSide implements HandshakeSide {
     return this.#state.name === "awaitVerdict" || this.#state.name === "awaitSignature";
   }
 
-  get exporterSecrets(): ApplicationSecrets | undefined {
-    return this.#state.name === "complete" ? this.#state.application : undefined;
+  get exporterSecret(): ExporterSecret | undefined {
+    return this.#state.name === "complete" ? this.#state.exporter : undefined;
   }
 
   /** The client speaks first. */
@@ -196,6 +196,7 @@ export class ServerSide implements HandshakeSide {
     this.#context.emitKeyLog("EXPORTER_SECRET", application.exporter);
     const { applicationProtocol, serverName } = choice;
     this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, peer });
-    this.#state = { name: "complete", application };
+    const { hash, exporter } = application;
+    this.#state = { name: "complete", exporter: { hash, exporter } };
   }
 }
