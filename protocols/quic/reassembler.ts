@@ -82,11 +82,12 @@ export class Reassembler {
     return piece.length === piece.buffer.length ? piece.buffer : piece.buffer.subarray(0, piece.length);
   }
 
-  /** Lets go of all data; what comes from now on is only counted. */
+  /** Lets go of all data, as if it had been read, gaps and all. */
   clear(): void {
     this.#pieces.length = 0;
     this.#first = 0;
     this.#pieceBytes = 0;
+    this.#readOffset = this.#contiguousOffset = this.#highestOffset;
   }
 
   #append(start: number, data: Uint8Array): void {
