@@ -1,0 +1,49 @@
+/**
+ * Early dial: where a QUIC client may knock before any check has come back, so that the handshake's first flight travels
+ * together with the checks instead of after them.
+ *
+ * @module
+ */
+
+import type { Address } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
+import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
+
+/** One attempt for each family, as Happy Eyeballs does (RFC 8305 §4). */
+export const MAX_EARLY_ATTEMPTS = 2;
+
+/** Datagrams an early attempt may send before anything authenticated has come back on its path. */
+export const MAX_EARLY_DATAGRAMS = 2;
+
+/** A path to try. */
+export interface EarlyTarget {
+  readonly base: Base;
+  readonly remote: Address;
+}
+
+/**
+ * The best path of each family: from the first base whose STUN was answered to the peer's first reflexive or public
+ * address, or, where both sides show the same public address and so sit behind the same NAT, to its host address.
+ *
+ * @param local Our candidates, best first.
+ * @param remote The peer's candidates, best first.
+ */
+export function earlyTargets(
+  local: readonly LocalCandidate[],
+  remote: readonly RemoteCandidate[],
+): readonly EarlyTarget[] {
+  const targets: EarlyTarget[] = [];
+  for (const family of [6, 4] as const) {
+    const mapped = local.find(({ type, address }) => type === "srflx" && address.family === family);
+    if (mapped === undefined) continue;
+    const theirs = remote.filter(({ address }) => address.family === family);
+    const reflexive = theirs.find(({ type }) => type === "srflx");
+    const isSameNat = reflexive !== undefined && reflexive.address.host === mapped.address.host;
+    const best = isSameNat
+      ? theirs.find(({ type }) => type === "host")
+      : reflexive ?? theirs.find(({ address }) => scopeOf(address) === "global");
+    if (best !== undefined) targets.push({ base: mapped.base, remote: best.address });
+  }
+  return targets.slice(0, MAX_EARLY_ATTEMPTS);
+}
