@@ -21,6 +21,9 @@ export class AckRanges {
   #floor = 0;
   /** Numbers below it need not be acknowledged any more: the peer has seen an ACK for them. */
   #reportFloor = 0;
+  // The lowest number that came late, and the largest one then: an ACK up to no more than that may have been sent before.
+  #lowestLate = Infinity;
+  #largestAtLate = -1;
 
   /** Largest number ever added, -1 if there is none. */
   get largest(): number {
@@ -67,8 +70,12 @@ export class AckRanges {
     while (i >= 0 && packetNumber < this.#smallest[i]!) i--;
     // Range i is now the highest that does not begin above the number.
     if (i >= 0 && packetNumber <= this.#largest[i]!) return false;
-    // A late packet of which an ACK may have been withheld: the ranges from there on are said again.
-    if (packetNumber < this.#reportFloor) this.#reportFloor = packetNumber;
+    if (i < last) {
+      // Late: it must be said, though an ACK of higher numbers may have been seen, or is on its way.
+      if (packetNumber < this.#reportFloor) this.#reportFloor = packetNumber;
+      if (packetNumber < this.#lowestLate) this.#lowestLate = packetNumber;
+      this.#largestAtLate = this.#largest[last]!;
+    }
     const joinsLower = i >= 0 && packetNumber === this.#largest[i]! + 1;
     const joinsUpper = i < last && packetNumber === this.#smallest[i + 1]! - 1;
     if (joinsLower && joinsUpper) {
@@ -86,7 +93,8 @@ export class AckRanges {
 
   /** The peer has seen an ACK up to this number: what it covers is not said again (RFC 9000 §13.2.4). */
   onAcknowledged(largestAcknowledged: number): void {
-    this.#reportFloor = Math.max(this.#reportFloor, largestAcknowledged + 1);
+    if (largestAcknowledged > this.#largestAtLate) this.#lowestLate = Infinity;
+    this.#reportFloor = Math.max(this.#reportFloor, Math.min(largestAcknowledged + 1, this.#lowestLate));
   }
 
   #insertAt(index: number, packetNumber: number): void {

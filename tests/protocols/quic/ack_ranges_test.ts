@@ -79,11 +79,24 @@ Deno.test("AckRanges does not say again what the peer knows to be acknowledged, 
   // A late one must be said.
   strictEqual(ranges.add(3), true);
   deepStrictEqual(rangesOf(ranges), [[9, 9], [6, 5], [3, 3]]);
-  ranges.onAcknowledged(9);
-  strictEqual(ranges.rangeCount, 0);
   strictEqual(ranges.add(10), true);
-  deepStrictEqual(rangesOf(ranges), [[10, 10]]);
-  strictEqual(ranges.largest, 10);
+  ranges.onAcknowledged(10);
+  strictEqual(ranges.rangeCount, 0);
+  strictEqual(ranges.add(11), true);
+  deepStrictEqual(rangesOf(ranges), [[11, 11]]);
+  strictEqual(ranges.largest, 11);
+});
+
+Deno.test("AckRanges says a late number although an ACK sent before it came was seen (RFC 9000 §13.2.4)", () => {
+  const ranges = new AckRanges();
+  for (const n of [0, 1, 2, 5, 6]) ranges.add(n);
+  ranges.add(3); // After an ACK up to 6 was sent, and before it was seen.
+  ranges.onAcknowledged(6);
+  deepStrictEqual(rangesOf(ranges), [[6, 5], [3, 3]]);
+  ranges.add(7);
+  // An ACK up to 7 was sent after 3 came, and so said it.
+  ranges.onAcknowledged(7);
+  strictEqual(ranges.rangeCount, 0);
 });
 
 Deno.test("AckRanges agrees with a set, at random", () => {
