@@ -1,0 +1,26 @@
+import { deepStrictEqual } from "node:assert/strict";
+import { fixedCandidates } from "../../candidates/fixed.ts";
+import type { CandidateEvent } from "../../candidates/provider.ts";
+import { parseAddress } from "../../protocols/core/address.ts";
+import { candidateProviderContract } from "../contract/candidate_provider.ts";
+import { socketBase } from "../support/ice_pair.ts";
+import { seededRandom } from "../support/seeded_random.ts";
+
+const forwarded = parseAddress("203.0.113.5:4433");
+
+candidateProviderContract({
+  name: "Fixed candidates",
+  newProvider: () => fixedCandidates({ addresses: [forwarded] }),
+  doneWithinMs: 0,
+});
+
+Deno.test("Fixed candidates stand for the first socket of their family", () => {
+  const bases = ["[2001:db8::5]:1000", "192.168.1.5:1000", "10.0.0.5:1000"].map(socketBase);
+  const machine = fixedCandidates({ addresses: [forwarded] }).gather(bases, { now: 0, random: seededRandom(1) });
+  const events: (CandidateEvent | undefined)[] = [machine.pollEvent(), machine.pollEvent(), machine.pollEvent()];
+  deepStrictEqual(events, [
+    { type: "candidate", candidate: { type: "srflx", address: forwarded, base: bases[1] } },
+    { type: "done" },
+    undefined,
+  ]);
+});
