@@ -1,0 +1,141 @@
+/**
+ * Listening: from a resolved set of plugins to a stream of sessions. The public `listen` in `mod.ts` turns names into
+ * values and calls this one.
+ *
+ * @module
+ */
+
+import type { ListenerMachine } from "../signaling/machines.ts";
+import { bindBases } from "./bases.ts";
+import { DialError, makeNode } from "./dial.ts";
+import type { NodeOptions } from "./dial.ts";
+import { Runner } from "./runner.ts";
+import type { Session } from "./session.ts";
+import type { TraversalMachine } from "./traversal.ts";
+
+/** Sessions that nobody has taken yet, at most; one more is closed. Callers beyond `maxSessions` never get this far. */
+const MAX_WAITING_SESSIONS = 32;
+
+/** Waits for peers: `for await (const session of listener)`. Use `await using`, or call `close`. */
+export class Listener implements AsyncIterable<Session> {
+  /** The string to hand to a caller; rejects if listening fails before there is one. */
+  readonly ticket: Promise<string>;
+  /** Settles when the hub holds our record, or, without a hub, with the ticket. Rejects as `ticket` does. */
+  readonly ready: Promise<void>;
+  /** Settles when listening has ended; rejects with the reason when it failed. */
+  readonly closed: Promise<void>;
+
+  readonly #runner: Runner;
+  readonly #machine: TraversalMachine;
+  readonly #options: NodeOptions;
+  readonly #sessions = new Set<Session>();
+  readonly #waiting: Session[] = [];
+  readonly #release: () => void;
+  readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
+  #takers: ((session: Session | undefined) => void)[] = [];
+  #isClosed = false;
+
+  /** Made by `listen`. @throws {Error} If no socket can be bound. */
+  constructor(options: NodeOptions, listener: ListenerMachine, maxSessions: number) {
+    const { host, signal } = options;
+    this.#options = options;
+    const now = host.now();
+    const patient = options.signaling?.dialogue === "paste";
+    const ticket = Promise.withResolvers<string>();
+    const ready = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    this.ticket = ticket.promise;
+    this.ready = ready.promise;
+    this.closed = closed.promise;
+    this.#settle = closed;
+    // Whoever does not look at one of them is not to be ended by it.
+    for (const promise of [this.ticket, this.ready, this.closed]) promise.catch(() => {});
+    const bases = bindBases(host, { loopbackOnly: options.loopback });
+    this.#machine = options.transport.accept({ listener, patient, maxSessions }, makeNode(options, bases, now));
+    this.#runner = new Runner({
+      host,
+      machine: this.#machine,
+      signaling: options.signaling,
+      resolve: options.resolve,
+      onEvent: (event, runner) => {
+        options.onEvent?.(event);
+        if (event.type === "ticket") {
+          ticket.resolve(event.text);
+          if (patient) ready.resolve();
+        }
+        if (event.type === "registered") ready.resolve();
+        if (event.type === "session") this.#take(runner.session(event));
+        if (event.type === "failed") {
+          const error = new DialError(event);
+          ticket.reject(error);
+          ready.reject(error);
+          this.#end(error);
+        }
+      },
+    });
+    this.#release = (): void => {
+      signal?.removeEventListener("abort", abort);
+      this.#runner.stop();
+      for (const base of bases) host.close(base);
+      ticket.reject(new Error("Listening has ended"));
+      ready.reject(new Error("Listening has ended"));
+    };
+    const abort = (): void => this.close();
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#runner.drain();
+    void this.#runner.addStunServers(options.stunServers);
+    if (signal?.aborted) this.close();
+  }
+
+  /** Gives what was pasted to a listener in ticket mode; what is not an answer to its ticket is told as `mispaste`. */
+  paste(text: string): void {
+    this.#machine.handleMessage(text, this.#options.host.now());
+    this.#runner.drain();
+  }
+
+  /** Ends every session with `code` and stops listening. */
+  close(code = 0, reason = ""): void {
+    if (this.#isClosed) return;
+    this.#machine.close(code, reason, this.#options.host.now());
+    this.#runner.drain();
+    this.#end(undefined);
+  }
+
+  /** Closes and waits for the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.closed.catch(() => {});
+  }
+
+  /** The sessions, as they come. Ends when listening does. */
+  async *[Symbol.asyncIterator](): AsyncIterator<Session> {
+    for (;;) {
+      const session = this.#waiting.shift() ??
+        (this.#isClosed ? undefined : await new Promise<Session | undefined>((resolve) => this.#takers.push(resolve)));
+      if (session === undefined) return;
+      yield session;
+    }
+  }
+
+  #take(session: Session): void {
+    this.#sessions.add(session);
+    void session.closed.then(() => {
+      this.#sessions.delete(session);
+      if (this.#isClosed && this.#sessions.size === 0) this.#release();
+    });
+    const taker = this.#takers.shift();
+    if (taker !== undefined) taker(session);
+    else if (this.#waiting.length < MAX_WAITING_SESSIONS) this.#waiting.push(session);
+    else session.close(0, "nobody takes the session");
+  }
+
+  #end(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#runner.closeChannel();
+    for (const taker of this.#takers.splice(0)) taker(undefined);
+    if (this.#sessions.size === 0) this.#release();
+    if (error === undefined) this.#settle.resolve();
+    else this.#settle.reject(error);
+  }
+}

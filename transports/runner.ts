@@ -1,0 +1,126 @@
+/**
+ * The runner: drives a traversal's machine on a host, carries its messages over a signaling channel, and makes sessions
+ * of its connections. The async shell that `dial` and `listen` share (design decision 9).
+ *
+ * @module
+ */
+
+import { Driver } from "../io/driver.ts";
+import type { Host } from "../io/host.ts";
+import type { Address } from "../protocols/core/address.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { MessageChannel, Signaling } from "../signaling/channel.ts";
+import { Session } from "./session.ts";
+import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
+
+/** What a runner needs of its surroundings. */
+export interface RunnerOptions {
+  readonly host: Host;
+  readonly machine: TraversalMachine;
+  /** `undefined`: the machine asks for no channel (ticket mode). */
+  readonly signaling: Signaling | undefined;
+  /** Turns `HOST:PORT` into addresses; an unknown name is an empty list. */
+  readonly resolve: (server: string) => Promise<readonly Address[]>;
+  /** Everything the machine tells, in order, sessions included. */
+  readonly onEvent: (event: TraversalEvent, runner: Runner) => void;
+}
+
+/** Runs until `stop`. */
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #driver: Driver<TraversalEvent>;
+  readonly #sessions = new Map<QuicConnection, Session>();
+  readonly #abort = new AbortController();
+  #channel: MessageChannel | undefined;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#driver = new Driver(options.machine, options.host, (event) => this.#handle(event));
+  }
+
+  /** How often each kind of socket error was seen. */
+  get socketErrors(): ReadonlyMap<string, number> {
+    return this.#driver.socketErrors;
+  }
+
+  /** Polls the machine for the first time, and after every command that was given to it directly. */
+  drain(): void {
+    this.#options.machine.wake();
+    this.#driver.drain();
+  }
+
+  /** Tells the machine which STUN servers to ask. Names that do not resolve are passed over. */
+  async addStunServers(servers: readonly string[]): Promise<void> {
+    await Promise.all(servers.map(async (server) => {
+      const addresses = await this.#options.resolve(server);
+      if (addresses.length === 0 || this.#abort.signal.aborted) return;
+      this.#options.machine.addStunServers(addresses, this.#options.host.now());
+      this.#driver.drain();
+    }));
+  }
+
+  /** Closes the signaling channel: a caller that is connected needs it no more. */
+  closeChannel(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  /** Closes the channel and opens no other. Sessions are the caller's to close before. */
+  stop(): void {
+    this.#abort.abort();
+    this.closeChannel();
+  }
+
+  #handle(event: TraversalEvent): void {
+    switch (event.type) {
+      case "openChannel":
+        void this.#openChannel();
+        break;
+      case "message":
+        this.#channel?.send(event.text);
+        break;
+      case "stunServers":
+        void this.addStunServers(event.servers);
+        break;
+      case "connection":
+        this.#sessions.get(event.connection)?.handleEvent(event.event);
+        if (event.event.type === "closed") this.#sessions.delete(event.connection);
+        break;
+      default:
+        break;
+    }
+    this.#options.onEvent(event, this);
+  }
+
+  /** The session of an `established` event: made once, fed by this runner. */
+  session(event: TraversalEvent & { readonly type: "session" }): Session {
+    const { connection } = event.session;
+    const known = this.#sessions.get(connection);
+    if (known !== undefined) return known;
+    const session = new Session(event.session, { now: () => this.#options.host.now(), drain: () => this.drain() });
+    this.#sessions.set(connection, session);
+    return session;
+  }
+
+  async #openChannel(): Promise<void> {
+    const { host, machine, signaling } = this.#options;
+    const { signal } = this.#abort;
+    try {
+      if (signaling === undefined || signal.aborted) return;
+      const channel = await signaling.open({ signal });
+      this.#channel = channel;
+      machine.handleOpen(host.now());
+      this.#driver.drain();
+      for await (const message of channel.messages) {
+        machine.handleMessage(message, host.now());
+        this.#driver.drain();
+      }
+    } catch {
+      // Why it could not be opened or broke is the machine's to say when it gives up: here it only counts that it is gone.
+    }
+    this.#channel = undefined;
+    if (signal.aborted) return;
+    machine.handleClosed(host.now());
+    this.#driver.drain();
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * One direction of a QUIC stream as a Web Stream, with the engine's flow control as its back-pressure.
+ *
+ * @module
+ */
+
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { SessionDriver } from "./session.ts";
+
+/** H3_REQUEST_CANCELLED has no counterpart here: without a code of the application's, 0. */
+const NO_CODE = 0;
+
+/** A stream was reset by the peer, or the peer asked us to stop. */
+export class StreamResetError extends Error {
+  override readonly name = "StreamResetError";
+  /** The peer's application error code. */
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What comes from the peer. Credit grows as the application reads, never before. */
+export class IncomingStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly #connection: QuicConnection;
+  readonly #id: number;
+  readonly #driver: SessionDriver;
+  readonly #release: () => void;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #wake: (() => void) | undefined;
+  #isOver = false;
+
+  /** @param release Called once, when nothing more will be read. */
+  constructor(connection: QuicConnection, id: number, driver: SessionDriver, release: () => void) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#driver = driver;
+    this.#release = release;
+    this.readable = new ReadableStream({
+      start: (controller) => void (this.#controller = controller),
+      pull: (controller) => this.#pull(controller),
+      cancel: (reason) => this.#cancel(reason),
+    }, { highWaterMark: 0 });
+  }
+
+  /** There is something to read, or FIN. */
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** The peer sent RESET_STREAM. */
+  reset(code: number): void {
+    this.fail(new StreamResetError(code, `The peer reset the stream (code ${code})`));
+  }
+
+  /** Nothing more will come, for this reason. */
+  fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#controller?.error(error);
+    this.wake();
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (!this.#isOver) {
+      const chunk = this.#connection.read(this.#id);
+      if (chunk !== undefined) {
+        controller.enqueue(chunk);
+        // Reading gave the peer credit, which wants to be sent.
+        this.#driver.drain();
+        return;
+      }
+      if (this.#connection.isAtEnd(this.#id)) {
+        this.#end();
+        controller.close();
+        return;
+      }
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  #cancel(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.#connection.stopSending(this.#id, codeOf(reason));
+    this.#driver.drain();
+    this.wake();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#release();
+  }
+}
+
+/** What goes to the peer. A write settles when the engine has taken all of it. */
+export class OutgoingStream {
+  readonly writable: WritableStream<Uint8Array>;
+  readonly #connection: QuicConnection;
+  readonly #id: number;
+  readonly #driver: SessionDriver;
+  #controller: WritableStreamDefaultController | undefined;
+  #wake: (() => void) | undefined;
+  #state: "open" | "finished" | "failed" = "open";
+  #error: Error | undefined;
+
+  constructor(connection: QuicConnection, id: number, driver: SessionDriver) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#driver = driver;
+    this.writable = new WritableStream({
+      start: (controller) => void (this.#controller = controller),
+      write: (chunk) => this.#write(chunk),
+      close: () => this.#close(),
+      abort: (reason) => this.#abort(reason),
+    });
+  }
+
+  /** There is room again. */
+  wake(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** The peer has acknowledged everything, FIN included. */
+  finished(): void {
+    this.#state = "finished";
+    this.wake();
+  }
+
+  /** The peer sent STOP_SENDING. */
+  stopped(code: number): void {
+    this.fail(new StreamResetError(code, `The peer does not want the rest of the stream (code ${code})`));
+  }
+
+  /** Nothing more can be sent, for this reason. */
+  fail(error: Error): void {
+    if (this.#state !== "open") return;
+    this.#state = "failed";
+    this.#error = error;
+    this.#controller?.error(error);
+    this.wake();
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError("Cannot write to the stream: a chunk must be a Uint8Array");
+    let offset = 0;
+    while (offset < chunk.length) {
+      if (this.#state === "failed") throw this.#error;
+      offset += this.#connection.write(this.#id, offset === 0 ? chunk : chunk.subarray(offset));
+      this.#driver.drain();
+      if (offset < chunk.length) await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#connection.finish(this.#id);
+    this.#driver.drain();
+    while (this.#state === "open") await new Promise<void>((resolve) => this.#wake = resolve);
+    if (this.#error !== undefined) throw this.#error;
+  }
+
+  #abort(reason: unknown): void {
+    if (this.#state !== "open") return;
+    this.#state = "failed";
+    this.#connection.reset(this.#id, codeOf(reason));
+    this.#driver.drain();
+    this.wake();
+  }
+}
+
+function codeOf(reason: unknown): number {
+  return reason instanceof StreamResetError ? reason.code : NO_CODE;
+}

@@ -1,0 +1,141 @@
+/**
+ * The plugin point "how two peers are brought together": a traversal is a machine that is given a node's bases and a
+ * caller or listener, and brings forth QUIC connections.
+ *
+ * @module
+ */
+
+import type { CandidateProvider } from "../candidates/provider.ts";
+import type { SocketErrorHandler } from "../io/driver.ts";
+import type { Address } from "../protocols/core/address.ts";
+import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
+import type { Base, Machine } from "../protocols/core/machine.ts";
+import type { Random } from "../protocols/core/random.ts";
+import type { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
+import type { PairReport } from "../protocols/ice/types.ts";
+import type { TransportSettings } from "../protocols/quic/config.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { ConnectionEvent } from "../protocols/quic/events.ts";
+import type { CallerMachine, CallFailure, ListenerMachine, Refusal } from "../signaling/machines.ts";
+
+/** What dialling and listening have in common: who we are and what we have. */
+export interface Node {
+  readonly random: Random;
+  /** The instant of the call of `dial` or `listen`: what `ms` counts from. */
+  readonly now: number;
+  readonly identity: Ed25519PrivateKey;
+  /** Most preferred first (RFC 8421): interfaces without a default route are last. */
+  readonly bases: readonly Base[];
+  readonly providers: readonly CandidateProvider[];
+  /** The ALPN. */
+  readonly protocol: string;
+  /** The Ta we propose, in ms: RFC 8445 §14.2. */
+  readonly taMs: number;
+  /** How long a call may take from the peer's answer until a handshake is complete. Ticket mode has its own, longer time. */
+  readonly dialTimeoutMs: number;
+  /** Only in demonstrations and tests. */
+  readonly allowLoopback: boolean;
+  readonly quic: TransportSettings;
+  /** Whether connections emit `keyLog`: their secrets, for whoever inspects captures. */
+  readonly keyLog: boolean;
+}
+
+/** Whom to call. */
+export interface Target {
+  readonly caller: CallerMachine;
+  /** Ticket mode: the peer starts when a person has pasted, so checks are repeated until the call expires. */
+  readonly patient: boolean;
+}
+
+/** Who may come, and how many. */
+export interface Reception {
+  readonly listener: ListenerMachine;
+  /** See {@linkcode Target.patient}. */
+  readonly patient: boolean;
+  /** Sessions at once; a caller beyond them is told `busy`. */
+  readonly maxSessions: number;
+}
+
+/** Milestones of a call, each in ms since {@linkcode Node.now}; absent while it has not been reached. */
+export interface CallTimes {
+  /** The first candidate that a server saw, or the end of gathering where there is none. */
+  readonly gathered?: number;
+  /** The peer's candidates were there. */
+  readonly signaled?: number;
+  /** The first authenticated check. */
+  readonly checked?: number;
+  /** The QUIC handshake was complete. */
+  readonly handshake?: number;
+  /** The first byte of the application's came from the peer. */
+  readonly firstByte?: number;
+}
+
+/** A connection that is ready for use. */
+export interface EstablishedSession {
+  readonly transport: string;
+  readonly connection: QuicConnection;
+  /** The Ed25519 key that the peer proved. 32 bytes. */
+  readonly peer: Uint8Array;
+  /** What `times` count from: the call of `dial`, or the arrival of the offer. */
+  readonly startedAt: number;
+  readonly times: CallTimes;
+}
+
+/** Why a call ended without a session. */
+export type TraversalFailure = CallFailure | "unreachablePeer" | "handshake";
+
+/** What a traversal tells. */
+export type TraversalEvent =
+  /** Open a message channel, and say `handleOpen` or `handleClosed`. */
+  | { readonly type: "openChannel" }
+  /** Send this on the message channel. */
+  | { readonly type: "message"; readonly text: string }
+  /** Resolve these `HOST:PORT`s and say `addStunServers`. */
+  | { readonly type: "stunServers"; readonly servers: readonly string[] }
+  | { readonly type: "candidate"; readonly candidate: LocalCandidate }
+  | { readonly type: "gatheringError"; readonly base: Base; readonly reason: string }
+  | { readonly type: "step"; readonly step: keyof CallTimes; readonly ms: number }
+  | { readonly type: "registered" }
+  | { readonly type: "unregistered"; readonly retryAt: number }
+  /** The string to hand to a caller (listening), or the answer to hand back (calling, without a hub). */
+  | { readonly type: "ticket"; readonly text: string; readonly dropped: readonly RemoteCandidate[] }
+  /** What was pasted is not an answer to our ticket; the listener goes on waiting. */
+  | { readonly type: "mispaste"; readonly message: string }
+  | { readonly type: "refused"; readonly reason: Refusal; readonly caller: string | undefined }
+  | { readonly type: "session"; readonly session: EstablishedSession }
+  /** What happens on the connection of a session. */
+  | { readonly type: "connection"; readonly connection: QuicConnection; readonly event: ConnectionEvent }
+  /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
+  | { readonly type: "callFailed"; readonly message: string; readonly report: readonly PairReport[] }
+  /** It is over: nothing will come of this machine any more. */
+  | {
+    readonly type: "failed";
+    readonly reason: TraversalFailure | "nameTaken";
+    /** One line for people: what, why, what to try. */
+    readonly message: string;
+    readonly expected?: string;
+    readonly actual?: string;
+    readonly report: readonly PairReport[];
+  };
+
+/** A machine that also speaks over a message channel, which its driver opens when asked to. */
+export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHandler {
+  /** The channel that was asked for is up. */
+  handleOpen(now: number): void;
+  handleMessage(text: string, now: number): void;
+  /** The channel is gone, or could not be opened. */
+  handleClosed(now: number): void;
+  /** STUN servers that were resolved; each is asked from every base of its family. */
+  addStunServers(servers: readonly Address[], now: number): void;
+  /** A command was given to a connection: it is polled again. */
+  wake(): void;
+  /** Ends every session with CONNECTION_CLOSE and stops. */
+  close(code: number, reason: string, now: number): void;
+}
+
+/** A way to bring two peers together. */
+export interface Traversal {
+  readonly name: string;
+  dial(target: Target, node: Node): TraversalMachine;
+  accept(reception: Reception, node: Node): TraversalMachine;
+}
