@@ -6,6 +6,7 @@
  */
 
 import type { Writer } from "../core/writer.ts";
+import type { AckRanges } from "./ack_ranges.ts";
 import { varintBytes, writeVarint, writeVarint2 } from "./varint.ts";
 
 /** Longest reason phrase we send: more would not fit beside a long header in a small packet. */
@@ -25,6 +26,32 @@ export function writePadding(writer: Writer, count: number): void {
 /** PING, RFC 9000 §19.2. */
 export function writePing(writer: Writer): void {
   writer.uint8(0x01);
+}
+
+/** Room an ACK frame of one range takes at most. */
+export const MIN_ACK_BYTES: number = 1 + 8 + 4 + 1 + 8;
+/** Room each further range takes at most, as gaps and lengths go. */
+const ACK_RANGE_BYTES = 8;
+
+/**
+ * ACK, RFC 9000 §19.3: as many of the highest ranges as there is room for.
+ *
+ * @param ackDelay In units of 2^`ack_delay_exponent` microseconds.
+ */
+export function writeAck(writer: Writer, ranges: AckRanges, ackDelay: number): void {
+  const delay = Math.min(ackDelay, 0x3fffffff);
+  const fitting = 1 + Math.max(0, Math.floor((writer.remaining - MIN_ACK_BYTES) / ACK_RANGE_BYTES));
+  const rangeCount = Math.min(ranges.rangeCount, fitting);
+  writer.uint8(0x02);
+  writeVarint(writer, ranges.largestOf(0));
+  writeVarint(writer, delay);
+  writeVarint(writer, rangeCount - 1);
+  writeVarint(writer, ranges.largestOf(0) - ranges.smallestOf(0));
+  for (let i = 1; i < rangeCount; i++) {
+    // RFC 9000 §19.3.1: a gap of n says that n + 1 packets are missing.
+    writeVarint(writer, ranges.smallestOf(i - 1) - ranges.largestOf(i) - 2);
+    writeVarint(writer, ranges.largestOf(i) - ranges.smallestOf(i));
+  }
 }
 
 /** RESET_STREAM, RFC 9000 §19.4. */

@@ -223,7 +223,7 @@ export class PacketOpener {
   /**
    * Opens a packet in place.
    *
-   * @param start Where the packet begins in `buffer`, which is written even if opening fails.
+   * @param start Where the packet begins in `buffer`, which is as before if opening fails.
    * @param packetNumberAt Where its packet number begins.
    * @param end Where its tag ends.
    * @param largestPacketNumber Largest one received in this space, -1 if none.
@@ -252,7 +252,12 @@ export class PacketOpener {
     const opened = isLong || ((first >> 2) & 1) === this.#keyPhase
       ? this.#openThisPhase(packetNumber, buffer, start, end)
       : this.#openOtherPhase(packetNumber, buffer, start, end);
-    if (!opened) this.#failedPackets++;
+    if (!opened) {
+      this.#failedPackets++;
+      // Put back as it was: the end of a short datagram may have to be read as a stateless reset token.
+      buffer[start] = first ^ (mask[0]! & (isLong ? 0x0f : 0x1f));
+      for (let i = 0; i < length; i++) buffer[packetNumberAt + i] = buffer[packetNumberAt + i]! ^ mask[1 + i]!;
+    }
     return opened;
   }
 

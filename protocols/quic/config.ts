@@ -1,0 +1,147 @@
+/**
+ * What an endpoint and its connections are told before they start. Complete, validated once, never written by engines.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import type { Base } from "../core/machine.ts";
+import type { AeadBackend } from "../crypto/aead.ts";
+import { NODE_AEAD_BACKEND } from "../crypto/node_aead.ts";
+import type { TlsConfig } from "../tls/config.ts";
+import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+
+/** Largest `maxUdpPayloadBytes`: what fits an Ethernet frame under IPv6 and UDP. */
+export const MAX_UDP_PAYLOAD_BYTES = 1452;
+
+/** All that TLS is told, but for what QUIC adds itself. */
+export type TlsSettings = Omit<TlsConfig, "role" | "transportParameters">;
+
+/** How a connection behaves. Sizes in bytes, times in milliseconds. */
+export interface TransportSettings {
+  /** Silence after which a connection is over; the smaller of both ends' holds. 0: never, RFC 9000 §10.1. */
+  readonly idleTimeoutMs: number;
+  /** A PING is sent when nothing was sent or received for so long; `undefined`: never. RFC 9000 §10.1.2. */
+  readonly keepAliveMs: number | undefined;
+  /** UDP payload used once the handshake is done, 1200 to 1452; before, and as long as unsure, 1200. */
+  readonly maxUdpPayloadBytes: number;
+  /** What a peer may send on all streams together before anything is read, and how far that may grow. */
+  readonly connectionWindowBytes: number;
+  readonly maxConnectionWindowBytes: number;
+  /** The same for one stream. */
+  readonly streamWindowBytes: number;
+  readonly maxStreamWindowBytes: number;
+  /** Streams the peer may have open at once. */
+  readonly maxBidirectionalStreams: number;
+  readonly maxUnidirectionalStreams: number;
+  /** Largest DATAGRAM frame taken; 0: none, RFC 9221 §3. */
+  readonly maxDatagramFrameBytes: number;
+  /** Longest wait before an acknowledgement: RFC 9000 §13.2.1. */
+  readonly maxAckDelayMs: number;
+}
+
+/** What holds where nothing is said. */
+export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
+  // As long as many NATs keep a mapping.
+  idleTimeoutMs: 30_000,
+  keepAliveMs: undefined,
+  // What RFC 9000 §14.1 lets every path carry. More needs a caller who knows the path, until sizes are probed for.
+  maxUdpPayloadBytes: 1200,
+  // 1 MiB is 50 Mbit/s at 155 ms before the window has grown; 8 MiB, at most, is 400 Mbit/s. The connection has half as
+  // much again, so that one stream that is not read does not stop the others.
+  connectionWindowBytes: 1536 * 1024,
+  maxConnectionWindowBytes: 12 * 1024 * 1024,
+  streamWindowBytes: 1024 * 1024,
+  maxStreamWindowBytes: 8 * 1024 * 1024,
+  maxBidirectionalStreams: 100,
+  maxUnidirectionalStreams: 100,
+  maxDatagramFrameBytes: 65_535,
+  maxAckDelayMs: 25,
+});
+
+/** How an endpoint accepts connections. */
+export interface ServerConfig {
+  readonly tls: TlsSettings;
+  readonly transport: TransportSettings;
+}
+
+/** How an endpoint behaves. */
+export interface EndpointConfig {
+  /** Present: the endpoint accepts connections. */
+  readonly server?: ServerConfig;
+  /**
+   * Whose Initial may create a connection: anybody's, or only one from an address that `admit` named. Who is not
+   * admitted gets no answer of any kind.
+   */
+  readonly admission: "open" | "listed";
+  /** Connections that have not finished their handshake; an Initial beyond gets no answer. */
+  readonly maxHalfOpenConnections: number;
+  /** Connections of both roles; an Initial beyond gets no answer. */
+  readonly maxConnections: number;
+  /** Addresses that `admit` keeps at once; one more forgets the one that ends first. */
+  readonly maxAdmittedAddresses: number;
+  /**
+   * Secret of at least 16 bytes that stateless reset tokens are made from (RFC 9000 §10.3.2): given again after a
+   * restart, peers learn at once that their connections are gone. Absent: a fresh one.
+   */
+  readonly resetKey?: Uint8Array;
+  /** Who seals and opens packets. */
+  readonly aead: AeadBackend;
+}
+
+/** What holds where nothing is said: a client, or a server for everybody once `server` is set. */
+export const DEFAULT_ENDPOINT_CONFIG: EndpointConfig = Object.freeze({
+  admission: "open",
+  // A handshake costs some milliseconds of one core: this many are in flight when it is saturated.
+  maxHalfOpenConnections: 256,
+  maxConnections: 10_000,
+  maxAdmittedAddresses: 256,
+  aead: NODE_AEAD_BACKEND,
+});
+
+/** What one outgoing connection is told. */
+export interface ConnectOptions {
+  readonly base: Base;
+  readonly remote: Address;
+  readonly tls: TlsSettings;
+  readonly transport: TransportSettings;
+  /** RTT assumed before the first sample, if something was measured. Default 333 ms, RFC 9002 §6.2.2. */
+  readonly initialRttMs?: number;
+  /**
+   * Datagrams that may leave before a packet from the peer has been authenticated, or `release` was called. Default:
+   * without limit.
+   */
+  readonly maxUnansweredDatagrams?: number;
+}
+
+/** @throws {RangeError} If a value cannot work; says which and what would. */
+export function checkTransportSettings(settings: TransportSettings): void {
+  const { maxUdpPayloadBytes, keepAliveMs, idleTimeoutMs } = settings;
+  if (!(maxUdpPayloadBytes >= MIN_INITIAL_DATAGRAM_BYTES && maxUdpPayloadBytes <= MAX_UDP_PAYLOAD_BYTES)) {
+    throw new RangeError(`Cannot use maxUdpPayloadBytes ${maxUdpPayloadBytes}: it is not 1200 to 1452`);
+  }
+  if (keepAliveMs !== undefined && !(keepAliveMs > 0)) {
+    throw new RangeError("Cannot use keepAliveMs: it is not above 0");
+  }
+  if (!(idleTimeoutMs >= 0)) throw new RangeError("Cannot use idleTimeoutMs: it is below 0");
+  if (!(settings.maxAckDelayMs >= 0 && settings.maxAckDelayMs < 2 ** 14)) {
+    throw new RangeError("Cannot use maxAckDelayMs: it is not 0 to 16383");
+  }
+  const positive = [
+    "connectionWindowBytes",
+    "maxConnectionWindowBytes",
+    "streamWindowBytes",
+    "maxStreamWindowBytes",
+  ] as const;
+  for (const key of positive) {
+    if (!Number.isSafeInteger(settings[key]) || settings[key] < 1) {
+      throw new RangeError(`Cannot use ${key} ${settings[key]}: it is not a whole number above 0`);
+    }
+  }
+  const counts = ["maxBidirectionalStreams", "maxUnidirectionalStreams", "maxDatagramFrameBytes"] as const;
+  for (const key of counts) {
+    if (!Number.isSafeInteger(settings[key]) || settings[key] < 0) {
+      throw new RangeError(`Cannot use ${key} ${settings[key]}: it is not a whole number`);
+    }
+  }
+}

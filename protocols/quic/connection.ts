@@ -1,0 +1,608 @@
+/**
+ * A QUIC connection: owns the parts, runs its timers, and is what the application holds: RFC 9000. What packets do to the
+ * parts is in `receive.ts`, what the parts put into packets in `send.ts`.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import type { Base } from "../core/machine.ts";
+import type { Random } from "../core/random.ts";
+import { unreachable } from "../core/unreachable.ts";
+import type { AeadBackend } from "../crypto/aead.ts";
+import type { Verdict } from "../tls/events.ts";
+import type { TlsSettings, TransportSettings } from "./config.ts";
+import { NewReno } from "./congestion.ts";
+import type { ConnectionIdRegistry } from "./connection_ids.ts";
+import { ACTIVE_CONNECTION_ID_LIMIT, LocalConnectionIds, RemoteConnectionIds } from "./connection_ids.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import { ConnectionState } from "./connection_state.ts";
+import type { CloseReason, State } from "./connection_state.ts";
+import { Datagrams } from "./datagrams.ts";
+import { TransportError } from "./errors.ts";
+import { advanceHandshake } from "./establishment.ts";
+import type { ConnectionEvent, DropReason } from "./events.ts";
+import { Fifo } from "./fifo.ts";
+import { Handshake } from "./handshake.ts";
+import { Idle } from "./idle.ts";
+import { KeyUpdate } from "./key_update.ts";
+import { LossDetection } from "./loss_detection.ts";
+import { onPathTimeout, pathTimeoutAt } from "./migration.ts";
+import { Mtu } from "./mtu.ts";
+import { Pacer } from "./pacer.ts";
+import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+import { PacketSpace } from "./packet_space.ts";
+import { Paths } from "./path.ts";
+import { Receiver } from "./receive.ts";
+import { onLossTimeout } from "./recovery.ts";
+import { Rtt } from "./rtt.ts";
+import { maxFrameBytes, Sender } from "./send.ts";
+import type { Transmission } from "./send.ts";
+import type { Directionality, Role } from "./stream_id.ts";
+import { Streams } from "./streams.ts";
+import type { StreamEvent } from "./stream.ts";
+import { closeByApplication, closeOnError, finish } from "./termination.ts";
+import { TIMER_NAMES, Timers } from "./timers.ts";
+import type { TimerName } from "./timers.ts";
+import { DEFAULT_TRANSPORT_PARAMETERS, encodeTransportParameters } from "./transport_parameters.ts";
+
+/** The endpoint as a connection sees it. */
+export interface ConnectionHost extends ConnectionIdRegistry {
+  /** The connection may have something to send, an event, or another deadline. */
+  wake(): void;
+  /** Counts something that was passed over. */
+  drop(reason: DropReason): void;
+}
+
+/** What a connection is made from; for {@linkcode QuicEndpoint} only. */
+export interface ConnectionSetup {
+  readonly role: Role;
+  readonly base: Base;
+  readonly remote: Address;
+  readonly tls: TlsSettings;
+  readonly transport: TransportSettings;
+  readonly aead: AeadBackend;
+  readonly random: Random;
+  readonly host: ConnectionHost;
+  /** Our first connection ID, already routed here. */
+  readonly local: { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  /** Destination Connection ID of the client's first Initial: drawn on a client, received on a server. */
+  readonly originalDestinationId: Uint8Array;
+  /** On a server: Source Connection ID of the client's first Initial. */
+  readonly peerSourceId?: Uint8Array;
+  readonly initialRttMs?: number;
+  readonly maxUnansweredDatagrams?: number;
+}
+
+/** What a connection has done so far. */
+export interface ConnectionStats {
+  readonly state: State["name"];
+  /** Smoothed; what is assumed before the first sample. */
+  readonly rttMs: number;
+  readonly minRttMs: number;
+  readonly congestionWindowBytes: number;
+  readonly bytesInFlight: number;
+  readonly sentBytes: number;
+  readonly sentDatagrams: number;
+  readonly sentPackets: number;
+  readonly receivedBytes: number;
+  readonly receivedDatagrams: number;
+  readonly receivedPackets: number;
+  readonly lostPackets: number;
+  readonly keyUpdates: number;
+  /** Streams that are not forgotten yet. */
+  readonly streams: number;
+  /** UDP payload of a full datagram. */
+  readonly datagramBytes: number;
+}
+
+/**
+ * One connection, made by `QuicEndpoint.connect` or reported by an `incoming` event.
+ *
+ * Methods are of three kinds: getters; commands of the application, each of which may leave something to be sent, so that
+ * the endpoint has to be drained afterwards; and, marked so, what only the endpoint calls.
+ */
+export class QuicConnection {
+  readonly #parts: ConnectionParts;
+  readonly #idle: Idle;
+  readonly #host: ConnectionHost;
+  readonly #receiver: Receiver;
+  readonly #sender: Sender;
+  /** Told last, when the streams have nothing more to tell. */
+  #closedEvent: ConnectionEvent | undefined;
+  /** Packets received since we closed: RFC 9000 §10.2.1 wants fewer and fewer answers. */
+  #packetsWhileClosing = 0;
+
+  /** For the endpoint only. */
+  constructor(setup: ConnectionSetup, now: number) {
+    const { role, transport, random } = setup;
+    const timers = new Timers();
+    const rtt = new Rtt(setup.initialRttMs);
+    const loss = new LossDetection({ role, rtt });
+    const spaces = {
+      Initial: new PacketSpace("Initial", 0),
+      Handshake: new PacketSpace("Handshake", 0),
+      Application: new PacketSpace("Application", transport.maxAckDelayMs),
+    };
+    const idle = new Idle(timers, {
+      timeoutMs: transport.idleTimeoutMs,
+      keepAliveMs: transport.keepAliveMs,
+      probeTimeoutMs: () => loss.ptoMs,
+    });
+    const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup) };
+    this.#host = setup.host;
+    this.#idle = idle;
+    const parts: ConnectionParts = this.#parts = {
+      role,
+      settings: transport,
+      random,
+      origin: {
+        originalDestinationId: setup.originalDestinationId,
+        sourceId: setup.local.connectionId,
+        peerSourceId: setup.peerSourceId,
+        retrySourceId: undefined,
+        token: new Uint8Array(0),
+      },
+      state: new ConnectionState(),
+      paths: new Paths(setup.base, setup.remote, role === "client"),
+      localIds: new LocalConnectionIds(setup.host, setup.local),
+      remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId),
+      spaces,
+      handshake: new Handshake({ role, tls, aead: setup.aead, random, spaces }),
+      keyUpdate: new KeyUpdate(spaces.Application),
+      rtt,
+      loss,
+      congestion: new NewReno(MIN_INITIAL_DATAGRAM_BYTES),
+      pacer: new Pacer(MIN_INITIAL_DATAGRAM_BYTES),
+      mtu: new Mtu(transport.maxUdpPayloadBytes),
+      streams: new Streams(role, {
+        connectionWindow: {
+          windowBytes: transport.connectionWindowBytes,
+          maxWindowBytes: transport.maxConnectionWindowBytes,
+        },
+        streamWindow: { windowBytes: transport.streamWindowBytes, maxWindowBytes: transport.maxStreamWindowBytes },
+        maxBidirectionalStreams: transport.maxBidirectionalStreams,
+        maxUnidirectionalStreams: transport.maxUnidirectionalStreams,
+      }),
+      datagrams: new Datagrams(),
+      timers,
+      idle,
+      pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
+      earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
+      epoch: { id: 0 },
+      counters: {
+        sentBytes: 0,
+        sentDatagrams: 0,
+        sentPackets: 0,
+        receivedBytes: 0,
+        receivedDatagrams: 0,
+        receivedPackets: 0,
+        lostPackets: 0,
+      },
+      events: new Fifo(),
+      drop: (reason: DropReason): void => setup.host.drop(reason),
+    };
+    this.#receiver = new Receiver(parts, setup.aead);
+    this.#sender = new Sender(parts);
+    parts.handshake.installInitialKeys(setup.originalDestinationId);
+    parts.handshake.start();
+    idle.start(now);
+  }
+
+  // Getters.
+
+  /** Which end we are. */
+  get role(): Role {
+    return this.#parts.role;
+  }
+
+  /** Where the connection is in its life. */
+  get state(): State["name"] {
+    return this.#parts.state.current.name;
+  }
+
+  /** Whether TLS is done and nobody has closed. */
+  get isEstablished(): boolean {
+    return this.#parts.state.isEstablished;
+  }
+
+  /** Why it ended, once it did. */
+  get closeReason(): CloseReason | undefined {
+    return this.#parts.state.closeReason;
+  }
+
+  /** The path in use. */
+  get path(): { readonly base: Base; readonly remote: Address; readonly isValidated: boolean } {
+    return this.#parts.paths.active;
+  }
+
+  /** Largest datagram that `sendDatagram` takes now; 0 if the peer takes none. */
+  get maxDatagramBytes(): number {
+    const { handshake, mtu } = this.#parts;
+    const peerBytes = handshake.peerParameters?.maxDatagramFrameSize ?? 0;
+    // Type and a length of two bytes.
+    return Math.max(0, Math.min(peerBytes, maxFrameBytes(mtu.currentBytes)) - 3);
+  }
+
+  /** Numbers for reports. */
+  get stats(): ConnectionStats {
+    const { counters, rtt, congestion, keyUpdate, streams, mtu } = this.#parts;
+    return {
+      ...counters,
+      state: this.state,
+      rttMs: rtt.smoothedMs,
+      minRttMs: rtt.minMs,
+      congestionWindowBytes: congestion.congestionWindowBytes,
+      bytesInFlight: congestion.bytesInFlight,
+      keyUpdates: keyUpdate.updates,
+      streams: streams.count,
+      datagramBytes: mtu.currentBytes,
+    };
+  }
+
+  // Commands: streams.
+
+  /**
+   * Opens a stream.
+   *
+   * @returns Its ID; `undefined` before the handshake is complete, after the end, and while the peer allows no more
+   * (a `streamsAvailable` event follows when it does).
+   */
+  openStream(directionality: Directionality): number | undefined {
+    if (!this.#parts.state.isEstablished) return undefined;
+    const stream = this.#parts.streams.open(directionality);
+    this.#host.wake();
+    return stream?.id;
+  }
+
+  /**
+   * Appends data to a stream; it is copied.
+   *
+   * @returns How many bytes were taken, from the front: 256 KiB may wait to be sent. After less than all, `streamWritable`
+   * says when to go on. 0 if the stream is over.
+   * @throws {TypeError} If the stream was finished, or only the peer sends on it.
+   */
+  write(id: number, data: Uint8Array): number {
+    const stream = this.#openStream(id);
+    if (stream === undefined) return 0;
+    const bytes = this.#parts.streams.write(stream, data);
+    this.#host.wake();
+    return bytes;
+  }
+
+  /** As `write`, without a copy: the bytes taken belong to the connection and must never be written to again. */
+  give(id: number, data: Uint8Array): number {
+    const stream = this.#openStream(id);
+    if (stream === undefined) return 0;
+    const bytes = this.#parts.streams.give(stream, data);
+    this.#host.wake();
+    return bytes;
+  }
+
+  /** No more data follows: FIN. Nothing happens if the stream is over. @throws {TypeError} If only the peer sends on it. */
+  finish(id: number): void {
+    const stream = this.#openStream(id);
+    if (stream === undefined) return;
+    this.#parts.streams.finish(stream);
+    this.#host.wake();
+  }
+
+  /** Gives up sending: RESET_STREAM. Nothing happens if the stream is over. @throws {TypeError} If only the peer sends. */
+  reset(id: number, code: number): void {
+    const stream = this.#openStream(id);
+    if (stream === undefined) return;
+    this.#parts.streams.reset(stream, code);
+    this.#host.wake();
+  }
+
+  /**
+   * Takes the next data off a stream, which lets the peer send more.
+   *
+   * @returns Bytes that are the caller's own from now on; `undefined` if there are none now. At the end `isAtEnd` is true
+   * once everything was read.
+   */
+  read(id: number): Uint8Array | undefined {
+    const stream = this.#parts.streams.find(id);
+    if (stream === undefined) return undefined;
+    const data = this.#parts.streams.read(stream);
+    this.#host.wake();
+    return data;
+  }
+
+  /** Whether the peer's FIN was reached by `read`; also for a stream that is over and forgotten. */
+  isAtEnd(id: number): boolean {
+    return this.#parts.streams.find(id)?.receiving?.isAtEnd ?? true;
+  }
+
+  /** Wants no more data: STOP_SENDING. Nothing happens if the stream is over. @throws {TypeError} If only we send on it. */
+  stopSending(id: number, code: number): void {
+    const stream = this.#openStream(id);
+    if (stream === undefined) return;
+    this.#parts.streams.stop(stream, code);
+    this.#host.wake();
+  }
+
+  // Commands: datagrams.
+
+  /**
+   * Queues a datagram (RFC 9221); it is copied. The oldest of 128 that wait makes room for it.
+   *
+   * @returns Whether it was taken: not before the handshake is complete, and not if it exceeds `maxDatagramBytes`.
+   */
+  sendDatagram(data: Uint8Array): boolean {
+    if (!this.#parts.state.isEstablished || data.length > this.maxDatagramBytes || this.maxDatagramBytes === 0) {
+      return false;
+    }
+    this.#parts.datagrams.send(data);
+    this.#host.wake();
+    return true;
+  }
+
+  /** The next datagram received, the caller's own from now on; `undefined` if there is none. */
+  readDatagram(): Uint8Array | undefined {
+    return this.#parts.datagrams.read();
+  }
+
+  // Commands: the connection.
+
+  /**
+   * Closes with the application's code: streams end where they are, what was not acknowledged is gone.
+   *
+   * @param reason For people; cut at 256 bytes.
+   */
+  close(code: number, reason: string, now: number): void {
+    closeByApplication(this.#parts, code, reason, now);
+    this.#host.wake();
+  }
+
+  /** Drops the connection without a word: a losing attempt of an early dial. */
+  abandon(): void {
+    finish(this.#parts, { by: "abandoned", code: 0, reason: "" });
+    this.#host.wake();
+  }
+
+  /** Has the peer show that it is there. */
+  ping(): void {
+    this.#parts.pending.isPingDue = true;
+    this.#host.wake();
+  }
+
+  /** Goes on to fresh keys if the rules allow it now: RFC 9001 §6.1. @returns Whether they did. */
+  updateKeys(now: number): boolean {
+    const { state, keyUpdate } = this.#parts;
+    if (!state.isConfirmed || !keyUpdate.mayInitiate) return false;
+    this.#initiateKeyUpdate(now);
+    return true;
+  }
+
+  /** Answers `sign`. */
+  provideSignature(signature: Uint8Array, now: number): void {
+    this.#guard(now, () => {
+      this.#parts.handshake.provideSignature(signature);
+      advanceHandshake(this.#parts, now);
+    });
+    this.#host.wake();
+  }
+
+  /** Answers `verifyPeer`. */
+  provideVerdict(verdict: Verdict, now: number): void {
+    this.#guard(now, () => {
+      this.#parts.handshake.provideVerdict(verdict);
+      advanceHandshake(this.#parts, now);
+    });
+    this.#host.wake();
+  }
+
+  /** Keying material that only the two ends know: RFC 8446 §7.5. @throws {TypeError} Before the handshake is complete. */
+  exportKeyingMaterial(label: string, context: Uint8Array, lengthBytes: number): Uint8Array {
+    return this.#parts.handshake.exportKeyingMaterial(label, context, lengthBytes);
+  }
+
+  // Commands: early dial.
+
+  /** Lifts the limit of `maxUnansweredDatagrams`: the path is known to be wanted. Probe timeouts run from now on. */
+  release(): void {
+    this.#parts.earlyDial.remainingDatagrams = Infinity;
+    this.#host.wake();
+  }
+
+  /**
+   * Sends the Initial flight again at once, without probe timeout or backoff, and lifts the limit as `release` does: the
+   * path has just been shown to work. Nothing happens once the peer has answered.
+   */
+  resendInitial(): void {
+    const { spaces, loss, origin } = this.#parts;
+    this.release();
+    if (origin.peerSourceId !== undefined || spaces.Initial.isDiscarded) return;
+    spaces.Initial.cryptoSend.resend();
+    spaces.Initial.requestProbes(1);
+    loss.resetBackoff();
+    this.#host.wake();
+  }
+
+  /** Replaces the RTT that is assumed before the first sample; nothing happens after it. */
+  provideRtt(rttMs: number): void {
+    this.#parts.rtt.provide(rttMs);
+    this.#host.wake();
+  }
+
+  // For the endpoint only.
+
+  /** A datagram that is for this connection. For the endpoint only. */
+  handleDatagram(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    from: { base: Base; remote: Address },
+    now: number,
+  ): void {
+    const parts = this.#parts;
+    if (!parts.state.isOpen) {
+      parts.drop("connection is closed");
+      // RFC 9000 §10.2.1: the more comes, the rarer the answers.
+      if (parts.state.current.name === "closing" && isPowerOfTwo(++this.#packetsWhileClosing)) {
+        parts.paths.find(from.base, from.remote)?.onReceived(end - start);
+        parts.pending.isCloseDue = true;
+      }
+      return;
+    }
+    try {
+      this.#receiver.handleDatagram(buffer, start, end, from, now);
+    } catch (error) {
+      closeOnError(parts, error, now);
+    }
+  }
+
+  /** Whether a datagram that routes nowhere is the end of this connection: RFC 9000 §10.3.1. For the endpoint only. */
+  handleStatelessReset(buffer: Uint8Array, lengthBytes: number): boolean {
+    return this.#parts.state.isOpen && this.#receiver.handleStatelessReset(buffer, 0, lengthBytes);
+  }
+
+  /** Runs the timers that are due. For the endpoint only. */
+  handleTimeout(now: number): void {
+    const { timers } = this.#parts;
+    for (const name of TIMER_NAMES) {
+      if (!timers.isDue(name, now)) continue;
+      timers.set(name, undefined);
+      this.#runTimer(name, now);
+    }
+  }
+
+  /** Fills `buffer` with what may leave. For the endpoint only. */
+  transmit(buffer: Uint8Array, now: number): Transmission | undefined {
+    const { keyUpdate, state, loss, paths, spaces, earlyDial } = this.#parts;
+    if (keyUpdate.isDue && state.isConfirmed) {
+      if (keyUpdate.mayInitiate) this.#initiateKeyUpdate(now);
+      else if (keyUpdate.isExhausted) {
+        closeOnError(this.#parts, new TransportError("AEAD_LIMIT_REACHED", "No fresh keys in time"), now);
+      }
+    }
+    const transmission = this.#sender.transmit(buffer, now);
+    // Who may not send does not probe either: RFC 9002 §6.2.2.1.
+    const neededBytes = spaces.Initial.isDiscarded ? 0 : MIN_INITIAL_DATAGRAM_BYTES;
+    loss.setAmplificationLimited(paths.active.sendAllowanceBytes <= neededBytes || earlyDial.remainingDatagrams <= 0);
+    return transmission;
+  }
+
+  /** The next event. For the endpoint only. */
+  pollEvent(): ConnectionEvent | undefined {
+    const { events, streams, datagrams } = this.#parts;
+    for (let event = events.shift(); event !== undefined; event = events.shift()) {
+      if (event.type !== "closed") return event;
+      this.#closedEvent = event;
+    }
+    const streamEvent = streams.pollEvent();
+    if (streamEvent !== undefined) return connectionEventOf(streamEvent);
+    if (datagrams.takeReadable()) return { type: "datagramReadable" };
+    const closed = this.#closedEvent;
+    this.#closedEvent = undefined;
+    return closed;
+  }
+
+  /** When `handleTimeout` wants to be called. For the endpoint only. */
+  pollTimeout(): number | undefined {
+    const { timers, loss, spaces, paths, state } = this.#parts;
+    if (state.isOpen) {
+      timers.set("loss", loss.timeoutAt());
+      // Without leave to send, an acknowledgement that is due waits for the next datagram to come in.
+      timers.set("ack", paths.active.sendAllowanceBytes > 0 ? spaces.Application.received.ackAt : undefined);
+      timers.set("path", pathTimeoutAt(this.#parts));
+    }
+    return timers.next();
+  }
+
+  #openStream(id: number): ReturnType<Streams["find"]> {
+    return this.#parts.state.isOpen ? this.#parts.streams.find(id) : undefined;
+  }
+
+  #guard(now: number, action: () => void): void {
+    if (!this.#parts.state.isOpen) return;
+    try {
+      action();
+    } catch (error) {
+      closeOnError(this.#parts, error, now);
+    }
+  }
+
+  #initiateKeyUpdate(now: number): void {
+    const { keyUpdate, timers, loss } = this.#parts;
+    keyUpdate.initiate();
+    timers.set("keyDiscard", now + 3 * loss.ptoMs);
+  }
+
+  #runTimer(name: TimerName, now: number): void {
+    const parts = this.#parts;
+    switch (name) {
+      case "loss":
+        return onLossTimeout(parts, now);
+      case "path":
+        return onPathTimeout(parts, now);
+      case "idle":
+        return finish(parts, { by: "idle", code: 0, reason: `Nothing was heard for ${this.#idle.timeoutMs} ms` });
+      case "keepAlive":
+        parts.pending.isPingDue = true;
+        return;
+      case "keyDiscard":
+        return parts.spaces.Application.opener?.discardPrevious();
+      case "close":
+        return finish(parts, parts.state.closeReason ?? { by: "local", code: 0, reason: "" });
+      // What is due is found when the connection is asked for what to send.
+      case "ack":
+      case "pacing":
+        return;
+      default:
+        return unreachable(name);
+    }
+  }
+}
+
+function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
+  const { transport, role, local } = setup;
+  return encodeTransportParameters({
+    ...DEFAULT_TRANSPORT_PARAMETERS,
+    ...(role === "server"
+      ? {
+        originalDestinationConnectionId: setup.originalDestinationId,
+        statelessResetToken: local.statelessResetToken,
+      }
+      : {}),
+    maxIdleTimeoutMs: transport.idleTimeoutMs,
+    initialMaxData: transport.connectionWindowBytes,
+    initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
+    initialMaxStreamDataBidiRemote: transport.streamWindowBytes,
+    initialMaxStreamDataUni: transport.streamWindowBytes,
+    initialMaxStreamsBidi: transport.maxBidirectionalStreams,
+    initialMaxStreamsUni: transport.maxUnidirectionalStreams,
+    maxAckDelayMs: transport.maxAckDelayMs,
+    activeConnectionIdLimit: ACTIVE_CONNECTION_ID_LIMIT,
+    initialSourceConnectionId: local.connectionId,
+    maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+  });
+}
+
+function connectionEventOf(event: StreamEvent): ConnectionEvent {
+  switch (event.type) {
+    case "opened":
+      return { type: "streamOpened", id: event.stream.id, directionality: event.stream.directionality };
+    case "readable":
+      return { type: "streamReadable", id: event.stream.id };
+    case "writable":
+      return { type: "streamWritable", id: event.stream.id };
+    case "reset":
+      return { type: "streamReset", id: event.stream.id, code: event.code };
+    case "stopped":
+      return { type: "streamStopped", id: event.stream.id, code: event.code };
+    case "finished":
+      return { type: "streamFinished", id: event.stream.id };
+    case "closed":
+      return { type: "streamClosed", id: event.stream.id };
+    case "available":
+      return { type: "streamsAvailable", directionality: event.directionality };
+    default:
+      return unreachable(event);
+  }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0;
+}

@@ -1,0 +1,441 @@
+/**
+ * A QUIC endpoint: routes datagrams to connections by connection ID, admits new ones, answers what belongs to none:
+ * RFC 9000 §5.2, §6, §10.3, §14.1. It owns the list of connections with something to send and the heap of deadlines.
+ *
+ * Left out for now: Retry and NEW_TOKEN of a server (RFC 9000 §8.1.2, §8.1.3); their place is `#accept`.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import { toHex } from "../core/bytes.ts";
+import { DeadlineHeap } from "../core/deadline_heap.ts";
+import type { DeadlineEntry } from "../core/deadline_heap.ts";
+import type { Datagram, Machine } from "../core/machine.ts";
+import { randomBytes } from "../core/random.ts";
+import type { Random } from "../core/random.ts";
+import { Writer } from "../core/writer.ts";
+import { Admissions } from "./admissions.ts";
+import { checkTransportSettings, MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
+import type { ConnectOptions, EndpointConfig } from "./config.ts";
+import { QuicConnection } from "./connection.ts";
+import type { ConnectionHost, ConnectionSetup } from "./connection.ts";
+import type { DropReason, EndpointEvent } from "./events.ts";
+import { Fifo } from "./fifo.ts";
+import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";
+import { MAX_BURST_DATAGRAMS } from "./pacer.ts";
+import { MIN_STATELESS_RESET_BYTES } from "./receive.ts";
+import { Routes } from "./routes.ts";
+
+/** RFC 9000 §7.2: least length of the connection ID that a client draws. */
+const MIN_INITIAL_CONNECTION_ID_BYTES = 8;
+/** Answers that belong to no connection and wait to be sent; one more is not given. */
+const MAX_STATELESS_ANSWERS = 32;
+/** Stateless resets per second: RFC 9000 §10.3.3 and §21.11 want them limited. */
+const MAX_RESETS_PER_SECOND = 20;
+/** RFC 9000 §10.3: what is too short to be answered with something shorter is not answered. */
+const MIN_RESETTABLE_BYTES: number = MIN_STATELESS_RESET_BYTES + 1;
+/** Length of the resets we send: like a small packet, and shorter than what they answer. */
+const MAX_RESET_BYTES = 42;
+
+/** A connection in the endpoint's tables. */
+class Entry implements ConnectionHost {
+  readonly #endpoint: EntryOwner;
+  connection: QuicConnection | undefined;
+  deadline: DeadlineEntry<Entry> | undefined;
+  /** Waits in the list of connections with something to send. */
+  isReady = false;
+  /** Waits in the list of connections with events. */
+  isEventful = false;
+  /** Counts towards the limit of handshakes. */
+  isHalfOpen = false;
+  /** On a server: key of the client's first connection ID in the table of Initials. */
+  initialKey: string | undefined;
+  /** Addresses it is found by when a stateless reset comes in. */
+  readonly remotes = new Set<Address>();
+
+  constructor(endpoint: EntryOwner) {
+    this.#endpoint = endpoint;
+  }
+
+  issue(): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array } {
+    return this.#endpoint.issue(this);
+  }
+
+  retire(connectionId: Uint8Array): void {
+    this.#endpoint.retire(connectionId);
+  }
+
+  wake(): void {
+    this.#endpoint.wake(this);
+  }
+
+  drop(reason: DropReason): void {
+    this.#endpoint.drop(reason);
+  }
+}
+
+/** What an entry asks of its endpoint. */
+interface EntryOwner {
+  issue(entry: Entry): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  retire(connectionId: Uint8Array): void;
+  wake(entry: Entry): void;
+  drop(reason: DropReason): void;
+}
+
+/**
+ * Both roles, on any number of bases.
+ *
+ * The machine is driven as {@linkcode Machine} says; after a command of a connection it has to be drained too. Datagrams
+ * of `pollTransmit` may be runs: all of them are in one buffer that the next call fills anew.
+ */
+export class QuicEndpoint implements Machine<EndpointEvent> {
+  readonly #config: EndpointConfig;
+  readonly #random: Random;
+  readonly #routes: Routes<Entry>;
+  readonly #owner: EntryOwner;
+  readonly #entries = new Set<Entry>();
+  /** Connections by the hexadecimal of the ID that their client drew: until it uses one of ours. */
+  readonly #initials = new Map<string, Entry>();
+  readonly #byRemote = new Map<Address, Set<Entry>>();
+  readonly #admissions: Admissions;
+  readonly #drops = new Map<DropReason, number>();
+  // Each entry is in each list at most once.
+  readonly #ready = new Fifo<Entry>();
+  readonly #eventful = new Fifo<Entry>();
+  readonly #incoming = new Fifo<EndpointEvent>();
+  readonly #deadlines = new DeadlineHeap<Entry>();
+  readonly #answers = new Fifo<Datagram>();
+  readonly #sendBuffer = new Uint8Array(MAX_BURST_DATAGRAMS * MAX_UDP_PAYLOAD_BYTES);
+  readonly #receiveBuffer = new Uint8Array(65_536);
+  readonly #header = new PacketHeader();
+  #halfOpen = 0;
+  #resetsFrom = -Infinity;
+  #resets = 0;
+
+  /**
+   * @param config Complete: spread `DEFAULT_ENDPOINT_CONFIG` and say what differs.
+   * @throws {RangeError} If a setting cannot work.
+   */
+  constructor(config: EndpointConfig, random: Random) {
+    if (config.server !== undefined) checkTransportSettings(config.server.transport);
+    if (config.resetKey !== undefined && config.resetKey.length < 16) {
+      throw new RangeError(`Cannot use resetKey: it has ${config.resetKey.length} bytes, not 16`);
+    }
+    this.#config = config;
+    this.#random = random;
+    this.#routes = new Routes(random, config.resetKey ?? randomBytes(random, 32));
+    this.#admissions = new Admissions(config.maxAdmittedAddresses);
+    this.#owner = {
+      issue: (entry) => this.#routes.issue(entry),
+      retire: (connectionId) => this.#routes.retire(connectionId),
+      wake: (entry) => this.#wake(entry),
+      drop: (reason) => this.#drop(reason),
+    };
+  }
+
+  /** What was passed over, and how often, by reason. */
+  get drops(): ReadonlyMap<DropReason, number> {
+    return this.#drops;
+  }
+
+  /** Connections that are not gone yet: closing and draining ones count. */
+  get connectionCount(): number {
+    return this.#entries.size;
+  }
+
+  /** Sizes of all tables: each is 0 when there is no connection. */
+  get tableSizes(): Readonly<Record<string, number>> {
+    return {
+      connections: this.#entries.size,
+      routes: this.#routes.count,
+      initials: this.#initials.size,
+      remotes: this.#byRemote.size,
+      halfOpen: this.#halfOpen,
+      deadlines: this.#deadlines.size,
+      ready: this.#ready.count,
+      eventful: this.#eventful.count,
+      answers: this.#answers.count,
+    };
+  }
+
+  /**
+   * Starts a connection to a server; its first datagram waits to be sent.
+   *
+   * @throws {TypeError|RangeError} If the options cannot work.
+   */
+  connect(options: ConnectOptions, now: number): QuicConnection {
+    checkTransportSettings(options.transport);
+    const entry = new Entry(this.#owner);
+    const { base, remote, tls, transport, initialRttMs, maxUnansweredDatagrams } = options;
+    return this.#create(entry, {
+      role: "client",
+      base,
+      remote,
+      tls,
+      transport,
+      originalDestinationId: randomBytes(this.#random, CONNECTION_ID_BYTES),
+      ...(initialRttMs === undefined ? {} : { initialRttMs }),
+      ...(maxUnansweredDatagrams === undefined ? {} : { maxUnansweredDatagrams }),
+    }, now);
+  }
+
+  /** Lets an address create connections until `untilMs` (monotonic), where the config says `admission: "listed"`. */
+  admit(remote: Address, untilMs: number): void {
+    this.#admissions.add(remote, untilMs);
+  }
+
+  /** Takes `admit` back. Connections that exist go on. */
+  unadmit(remote: Address): void {
+    this.#admissions.remove(remote);
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    const { payload, segmentBytes = payload.length } = datagram;
+    if (payload.length === 0) return this.#drop("empty datagram");
+    for (let start = 0; start < payload.length; start += segmentBytes) {
+      const end = Math.min(payload.length, start + segmentBytes);
+      // Opened in place, so in our own buffer: the datagram is only lent.
+      this.#receiveBuffer.set(payload.subarray(start, end));
+      this.#handleSegment(end - start, datagram, now);
+    }
+  }
+
+  handleTimeout(now: number): void {
+    for (let first = this.#deadlines.first(); first !== undefined && first.at <= now; first = this.#deadlines.first()) {
+      const entry = first.owner;
+      this.#deadlines.set(first, undefined);
+      entry.connection?.handleTimeout(now);
+      this.#wake(entry);
+    }
+  }
+
+  pollTransmit(now: number): Datagram | undefined {
+    const answer = this.#answers.shift();
+    if (answer !== undefined) return answer;
+    for (let entry = this.#ready.peek(); entry !== undefined; entry = this.#ready.peek()) {
+      this.#ready.shift();
+      const transmission = entry.connection?.transmit(this.#sendBuffer, now);
+      if (transmission === undefined) {
+        entry.isReady = false;
+        this.#settle(entry);
+        continue;
+      }
+      // Others first, then this one again.
+      this.#ready.push(entry);
+      const { path, lengthBytes, segmentBytes } = transmission;
+      const payload = this.#sendBuffer.subarray(0, lengthBytes);
+      return segmentBytes === undefined
+        ? { base: path.base, remote: path.remote, payload }
+        : { base: path.base, remote: path.remote, payload, segmentBytes };
+    }
+    return undefined;
+  }
+
+  pollEvent(): EndpointEvent | undefined {
+    const incoming = this.#incoming.shift();
+    if (incoming !== undefined) return incoming;
+    for (let entry = this.#eventful.peek(); entry !== undefined; entry = this.#eventful.peek()) {
+      const { connection } = entry;
+      const event = connection?.pollEvent();
+      if (connection !== undefined && event !== undefined) {
+        if (event.type === "pathChanged") this.#addRemote(entry, event.remote);
+        return { type: "connection", connection, event };
+      }
+      this.#eventful.shift();
+      entry.isEventful = false;
+    }
+    return undefined;
+  }
+
+  pollTimeout(): number | undefined {
+    return this.#deadlines.first()?.at;
+  }
+
+  /** One datagram, in the receive buffer. */
+  #handleSegment(lengthBytes: number, from: Datagram, now: number): void {
+    const buffer = this.#receiveBuffer;
+    const isLong = (buffer[0]! & 0x80) !== 0;
+    if (!isLong && lengthBytes > CONNECTION_ID_BYTES) {
+      const entry = this.#routes.find(buffer, 1);
+      if (entry !== undefined) return this.#deliver(entry, lengthBytes, from, now);
+    }
+    const header = this.#header;
+    const fault = header.read(buffer, 0, lengthBytes);
+    if (fault === "unknown version") return this.#answerVersion(header, lengthBytes, from, now);
+    if (fault !== undefined) return this.#drop(fault);
+    if (!isLong) return this.#handleUnrouted(lengthBytes, from, now);
+    const id = header.destinationConnectionId;
+    const entry = id.length === CONNECTION_ID_BYTES ? this.#routes.find(buffer, 6) : undefined;
+    const found = entry ?? (this.#initials.size === 0 ? undefined : this.#initials.get(toHex(id)));
+    if (found !== undefined) return this.#deliver(found, lengthBytes, from, now);
+    if (header.type !== "Initial") return this.#drop("no connection");
+    this.#accept(header, lengthBytes, from, now);
+  }
+
+  #deliver(entry: Entry, lengthBytes: number, from: Datagram, now: number): void {
+    entry.connection?.handleDatagram(this.#receiveBuffer, 0, lengthBytes, from, now);
+    this.#wake(entry);
+  }
+
+  /** An Initial of nobody we know: RFC 9000 §5.2.2. */
+  #accept(header: PacketHeader, lengthBytes: number, from: Datagram, now: number): void {
+    const { server, maxConnections, maxHalfOpenConnections } = this.#config;
+    if (server === undefined) return this.#drop("not a server");
+    if (!this.#isAdmitted(from.remote, now)) return this.#drop("not admitted");
+    if (lengthBytes < MIN_INITIAL_DATAGRAM_BYTES) return this.#drop("Initial is too small"); // RFC 9000 §14.1
+    if (header.destinationConnectionId.length < MIN_INITIAL_CONNECTION_ID_BYTES) {
+      return this.#drop("Initial connection ID is too short");
+    }
+    if (this.#entries.size >= maxConnections) return this.#drop("too many connections");
+    if (this.#halfOpen >= maxHalfOpenConnections) return this.#drop("too many handshakes");
+    const entry = new Entry(this.#owner);
+    const originalDestinationId = header.destinationConnectionId.slice();
+    const connection = this.#create(entry, {
+      role: "server",
+      base: from.base,
+      remote: from.remote,
+      tls: server.tls,
+      transport: server.transport,
+      originalDestinationId,
+      peerSourceId: header.sourceConnectionId.slice(),
+    }, now);
+    entry.initialKey = toHex(originalDestinationId);
+    this.#initials.set(entry.initialKey, entry);
+    connection.handleDatagram(this.#receiveBuffer, 0, lengthBytes, from, now);
+    if (connection.stats.receivedPackets === 0) {
+      // Anybody can send something that looks like an Initial; nothing is said and nothing remembered.
+      this.#drop("Initial does not open");
+      connection.abandon();
+      while (connection.pollEvent() !== undefined);
+      this.#remove(entry);
+      return;
+    }
+    this.#incoming.push({ type: "incoming", connection });
+  }
+
+  #create(
+    entry: Entry,
+    setup: Omit<ConnectionSetup, "aead" | "random" | "host" | "local">,
+    now: number,
+  ): QuicConnection {
+    const local = this.#routes.issue(entry);
+    try {
+      const { aead } = this.#config;
+      entry.connection = new QuicConnection({ ...setup, aead, random: this.#random, host: entry, local }, now);
+    } catch (error) {
+      this.#routes.retire(local.connectionId);
+      throw error;
+    }
+    entry.deadline = this.#deadlines.entry(entry);
+    this.#entries.add(entry);
+    this.#addRemote(entry, setup.remote);
+    if (setup.role === "server") {
+      entry.isHalfOpen = true;
+      this.#halfOpen++;
+    }
+    this.#wake(entry);
+    return entry.connection;
+  }
+
+  /** A short header packet with an ID that is not ours: perhaps a stateless reset, RFC 9000 §10.3. */
+  #handleUnrouted(lengthBytes: number, from: Datagram, now: number): void {
+    const candidates = this.#byRemote.get(from.remote);
+    if (candidates !== undefined && lengthBytes >= MIN_STATELESS_RESET_BYTES) {
+      for (const entry of candidates) {
+        if (entry.connection?.handleStatelessReset(this.#receiveBuffer, lengthBytes)) {
+          this.#wake(entry);
+          return;
+        }
+      }
+    }
+    this.#drop("no connection");
+    if (lengthBytes < MIN_RESETTABLE_BYTES || !this.#isAdmitted(from.remote, now)) return;
+    if (now - this.#resetsFrom >= 1000) {
+      this.#resetsFrom = now;
+      this.#resets = 0;
+    }
+    if (++this.#resets > MAX_RESETS_PER_SECOND) return;
+    const payload = randomBytes(this.#random, Math.min(lengthBytes - 1, MAX_RESET_BYTES));
+    payload[0] = 0x40 | (payload[0]! & 0x3f);
+    const token = this.#routes.tokenOf(this.#receiveBuffer.subarray(1, 1 + CONNECTION_ID_BYTES));
+    payload.set(token, payload.length - token.length);
+    this.#answer({ base: from.base, remote: from.remote, payload });
+  }
+
+  /** RFC 9000 §6.1: who speaks another version is told which one we speak. */
+  #answerVersion(header: PacketHeader, lengthBytes: number, from: Datagram, now: number): void {
+    this.#drop("unknown version");
+    if (this.#config.server === undefined || lengthBytes < MIN_INITIAL_DATAGRAM_BYTES) return;
+    if (!this.#isAdmitted(from.remote, now)) return;
+    const writer = new Writer(new Uint8Array(1 + 4 + 256 + 256 + 4));
+    writeVersionNegotiation(writer, header, randomBytes(this.#random, 1)[0]!);
+    this.#answer({ base: from.base, remote: from.remote, payload: writer.written() });
+  }
+
+  #answer(datagram: Datagram): void {
+    if (this.#answers.count < MAX_STATELESS_ANSWERS) this.#answers.push(datagram);
+  }
+
+  #isAdmitted(remote: Address, now: number): boolean {
+    return this.#config.admission === "open" || this.#admissions.has(remote, now);
+  }
+
+  #wake(entry: Entry): void {
+    if (!entry.isReady) {
+      entry.isReady = true;
+      this.#ready.push(entry);
+    }
+    if (!entry.isEventful) {
+      entry.isEventful = true;
+      this.#eventful.push(entry);
+    }
+  }
+
+  /** The connection has nothing to send: its deadline is taken up, and what it does not need any more let go. */
+  #settle(entry: Entry): void {
+    const { connection, deadline } = entry;
+    if (connection === undefined || deadline === undefined) return;
+    if (entry.isHalfOpen && connection.state !== "handshaking") {
+      entry.isHalfOpen = false;
+      this.#halfOpen--;
+    }
+    if (entry.initialKey !== undefined && connection.state !== "handshaking") {
+      // The client has long been using an ID of ours.
+      this.#initials.delete(entry.initialKey);
+      entry.initialKey = undefined;
+    }
+    if (connection.state === "drained") this.#remove(entry);
+    else this.#deadlines.set(deadline, connection.pollTimeout());
+  }
+
+  #remove(entry: Entry): void {
+    this.#entries.delete(entry);
+    if (entry.deadline !== undefined) this.#deadlines.set(entry.deadline, undefined);
+    entry.deadline = undefined;
+    if (entry.isHalfOpen) {
+      entry.isHalfOpen = false;
+      this.#halfOpen--;
+    }
+    if (entry.initialKey !== undefined) this.#initials.delete(entry.initialKey);
+    entry.initialKey = undefined;
+    for (const remote of entry.remotes) {
+      const entries = this.#byRemote.get(remote);
+      entries?.delete(entry);
+      if (entries?.size === 0) this.#byRemote.delete(remote);
+    }
+    entry.remotes.clear();
+  }
+
+  #addRemote(entry: Entry, remote: Address): void {
+    if (!this.#entries.has(entry)) return;
+    let entries = this.#byRemote.get(remote);
+    if (entries === undefined) this.#byRemote.set(remote, entries = new Set());
+    entries.add(entry);
+    entry.remotes.add(remote);
+  }
+
+  #drop(reason: DropReason): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * What a connection does as its handshake goes on: transport parameters, completion, confirmation: RFC 9000 §7,
+ * RFC 9001 §4.1, §4.9.
+ *
+ * @module
+ */
+
+import { unreachable } from "../core/unreachable.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import { checkConnectionIds } from "./handshake.ts";
+import type { HandshakeEvent } from "./handshake.ts";
+import { discardSpace } from "./recovery.ts";
+import type { TransportParameters } from "./transport_parameters.ts";
+
+/** Takes up what TLS has to tell. To be called after everything that TLS was given. @throws {TransportError} */
+export function advanceHandshake(parts: ConnectionParts, now: number): void {
+  for (let event = parts.handshake.pollEvent(); event !== undefined; event = parts.handshake.pollEvent()) {
+    onHandshakeEvent(parts, event, now);
+  }
+}
+
+/** The handshake is confirmed: RFC 9001 §4.1.2. */
+export function confirmHandshake(parts: ConnectionParts, now: number): void {
+  if (!parts.state.isEstablished || parts.state.isConfirmed) return;
+  parts.state.enterConfirmed();
+  discardSpace(parts, parts.spaces.Initial, now);
+  discardSpace(parts, parts.spaces.Handshake, now);
+  parts.loss.onHandshakeConfirmed(now);
+  parts.events.push({ type: "handshakeConfirmed" });
+}
+
+function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: number): void {
+  switch (event.type) {
+    case "keys":
+      if (event.space === "Handshake") parts.loss.onHandshakeKeys();
+      break;
+    case "transportParameters":
+      applyParameters(parts, event.parameters, now);
+      break;
+    case "sign":
+    case "verifyPeer":
+    case "keyLog":
+      parts.events.push(event);
+      break;
+    case "handshakeComplete":
+      parts.state.enterEstablished();
+      parts.mtu.onEstablished(
+        parts.handshake.peerParameters?.maxUdpPayloadSize ?? 0,
+        parts.paths.active.base.maxPayloadBytes,
+      );
+      parts.congestion.setMaxDatagramBytes(parts.mtu.currentBytes);
+      parts.pacer.setMaxDatagramBytes(parts.mtu.currentBytes);
+      // NEW_CONNECTION_ID goes only into 1-RTT packets, so there is no use for more IDs earlier.
+      parts.localIds.setLimit(parts.handshake.peerParameters?.activeConnectionIdLimit ?? 2);
+      parts.events.push({
+        type: "handshakeComplete",
+        applicationProtocol: event.applicationProtocol,
+        peer: event.peer,
+      });
+      if (parts.role === "server") {
+        // RFC 9001 §4.1.2: for a server complete is confirmed, and it says so.
+        parts.pending.isHandshakeDoneDue = true;
+        confirmHandshake(parts, now);
+      }
+      break;
+    default:
+      unreachable(event);
+  }
+}
+
+function applyParameters(parts: ConnectionParts, parameters: TransportParameters, now: number): void {
+  const { origin } = parts;
+  checkConnectionIds(parts.role, parameters, {
+    peerSource: origin.peerSourceId ?? new Uint8Array(0),
+    ...(parts.role === "client" ? { originalDestination: origin.originalDestinationId } : {}),
+    ...(origin.retrySourceId === undefined ? {} : { retrySource: origin.retrySourceId }),
+  });
+  parts.streams.applyPeerLimits(parameters);
+  parts.loss.setMaxAckDelay(parameters.maxAckDelayMs);
+  parts.idle.setPeerTimeout(parameters.maxIdleTimeoutMs, now);
+  if (parameters.statelessResetToken !== undefined) parts.remoteIds.setInitialToken(parameters.statelessResetToken);
+}

@@ -1,0 +1,37 @@
+/**
+ * The datagram size in use: RFC 9000 §14. 1200 bytes during the handshake, then what the settings, the peer and the base
+ * allow. Sizes are not probed for yet: who raises `maxUdpPayloadBytes` knows the path.
+ *
+ * @module
+ */
+
+import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+
+/** Chooses the datagram size of a connection. */
+export class Mtu {
+  readonly #configuredBytes: number;
+  #currentBytes = MIN_INITIAL_DATAGRAM_BYTES;
+
+  /** @param maxUdpPayloadBytes What the settings say. */
+  constructor(maxUdpPayloadBytes: number) {
+    this.#configuredBytes = maxUdpPayloadBytes;
+  }
+
+  /** UDP payload of a full datagram. */
+  get currentBytes(): number {
+    return this.#currentBytes;
+  }
+
+  /**
+   * The handshake is done.
+   *
+   * @param peerMaxBytes The peer's max_udp_payload_size, RFC 9000 §18.2.
+   * @param baseMaxBytes What the base can carry.
+   */
+  onEstablished(peerMaxBytes: number, baseMaxBytes: number): void {
+    this.#currentBytes = Math.max(
+      MIN_INITIAL_DATAGRAM_BYTES,
+      Math.min(this.#configuredBytes, peerMaxBytes, baseMaxBytes),
+    );
+  }
+}

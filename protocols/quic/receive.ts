@@ -1,0 +1,315 @@
+/**
+ * Turns received packets into verbs of the parts: RFC 9000 §5.2, §12, §13.1, and what moves the connection to another
+ * path: §9.3.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import { equalBytes } from "../core/bytes.ts";
+import type { Base } from "../core/machine.ts";
+import { unreachable } from "../core/unreachable.ts";
+import type { AeadBackend } from "../crypto/aead.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import { TransportError } from "./errors.ts";
+import { advanceHandshake, confirmHandshake } from "./establishment.ts";
+import { FrameDecoder } from "./frame.ts";
+import type { Frame } from "./frame.ts";
+import { migrate, validatePath } from "./migration.ts";
+import { CONNECTION_ID_BYTES, listsVersion, PacketHeader, TAG_BYTES, VERSION_1 } from "./packet.ts";
+import { isRetryAuthentic } from "./packet_protection.ts";
+import type { PacketSpace } from "./packet_space.ts";
+import type { Path } from "./path.ts";
+import { discardSpace, onAck } from "./recovery.ts";
+import { drain, finish } from "./termination.ts";
+
+/** RFC 9001 §6.5: how long keys of the previous phase are kept for packets that were reordered. */
+const KEY_RETENTION_PROBE_TIMEOUTS = 3;
+/** A stateless reset is at least this long: RFC 9000 §10.3. */
+export const MIN_STATELESS_RESET_BYTES = 21;
+
+/** Receives for one connection. */
+export class Receiver {
+  readonly #parts: ConnectionParts;
+  readonly #aead: AeadBackend;
+  readonly #header = new PacketHeader();
+  readonly #frames = new FrameDecoder();
+  readonly #reason = new TextDecoder();
+
+  constructor(parts: ConnectionParts, aead: AeadBackend) {
+    this.#parts = parts;
+    this.#aead = aead;
+  }
+
+  /**
+   * Takes in one datagram.
+   *
+   * @param buffer Holds it at [`start`, `end`); written over.
+   * @throws {TransportError} If the peer broke a rule.
+   */
+  handleDatagram(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    from: { base: Base; remote: Address },
+    now: number,
+  ): void {
+    const parts = this.#parts;
+    const { base, remote } = from;
+    let path = parts.paths.find(base, remote);
+    // RFC 9000 §9: clients do not migrate to addresses of the server that they do not know.
+    if (path === undefined && parts.role === "client") return parts.drop("unknown path");
+    parts.counters.receivedDatagrams++;
+    parts.counters.receivedBytes += end - start;
+    path?.onReceived(end - start);
+    const header = this.#header;
+    for (let at = start; at < end;) {
+      const fault = header.read(buffer, at, end);
+      if (fault !== undefined) return parts.drop(fault);
+      const isFirst = at === start;
+      at = header.end;
+      // The first one was routed here by its connection ID.
+      if (!isFirst && !this.#isAddressedToUs(header.destinationConnectionId)) {
+        parts.drop("other connection ID"); // RFC 9000 §12.2: it may be coalesced for another connection.
+        continue;
+      }
+      const space = this.#spaceOf(buffer, header, now);
+      if (space === undefined) continue;
+      if (!this.#open(space, buffer, header)) {
+        if (isFirst && header.type === "1-RTT" && this.handleStatelessReset(buffer, start, end)) return;
+        continue;
+      }
+      if (path === undefined) {
+        // Only what is authentic makes a path, or strangers could fill the table.
+        path = parts.paths.add(base, remote);
+        path.onReceived(end - start);
+      }
+      this.#handlePacket(space, buffer, path, now);
+      if (!parts.state.isOpen) return;
+    }
+  }
+
+  /** Ends the connection if the datagram is a stateless reset: RFC 9000 §10.3.1. @returns Whether it is. */
+  handleStatelessReset(buffer: Uint8Array, start: number, end: number): boolean {
+    const parts = this.#parts;
+    if (end - start < MIN_STATELESS_RESET_BYTES) return false;
+    if (!parts.remoteIds.isStatelessReset(buffer.subarray(end - TAG_BYTES, end))) return false;
+    finish(parts, { by: "reset", code: 0, reason: "The peer has lost the connection" });
+    return true;
+  }
+
+  /** Which space the packet belongs to; handles, or counts as dropped, what belongs to none. */
+  #spaceOf(buffer: Uint8Array, header: PacketHeader, now: number): PacketSpace | undefined {
+    const parts = this.#parts;
+    switch (header.type) {
+      case "1-RTT":
+        return parts.spaces.Application;
+      case "Initial":
+      case "Handshake": {
+        // RFC 9000 §7.2: once the peer's first choice is known, packets with another one are discarded.
+        const { peerSourceId } = parts.origin;
+        if (peerSourceId !== undefined && !equalBytes(peerSourceId, header.sourceConnectionId)) {
+          parts.drop("other connection ID");
+          return undefined;
+        }
+        return parts.spaces[header.type];
+      }
+      case "0-RTT":
+        parts.drop("0-RTT is not accepted");
+        return undefined;
+      case "Retry":
+        this.#handleRetry(buffer, header, now);
+        return undefined;
+      case "Version Negotiation":
+        this.#handleVersionNegotiation(buffer, header);
+        return undefined;
+      default:
+        return unreachable(header.type);
+    }
+  }
+
+  #open(space: PacketSpace, buffer: Uint8Array, header: PacketHeader): boolean {
+    const parts = this.#parts;
+    const { opener } = space;
+    if (opener === undefined) {
+      parts.drop("no keys");
+      return false;
+    }
+    if (!opener.open(buffer, header.start, header.payloadStart, header.end, space.received.ranges.largest)) {
+      parts.drop("packet does not open");
+      // RFC 9001 §6.6.
+      if (opener.isLimitReached) throw new TransportError("AEAD_LIMIT_REACHED", "Too many packets did not open");
+      return false;
+    }
+    if (space.received.isDuplicate(opener.packetNumber)) {
+      parts.drop("duplicate packet");
+      return false;
+    }
+    return true;
+  }
+
+  /** An authentic packet that was not seen before. */
+  #handlePacket(space: PacketSpace, buffer: Uint8Array, path: Path, now: number): void {
+    const parts = this.#parts;
+    const { opener } = space;
+    if (opener === undefined) return;
+    const { packetNumber, payloadStart, payloadEnd, hasReservedBits, isNewPhase } = opener;
+    if (hasReservedBits) throw new TransportError("PROTOCOL_VIOLATION", "Reserved bits are set");
+    // RFC 9000 §12.4: a packet has at least one frame.
+    if (payloadEnd <= payloadStart) throw new TransportError("PROTOCOL_VIOLATION", "A packet without frames");
+    parts.counters.receivedPackets++;
+    parts.earlyDial.remainingDatagrams = Infinity;
+    if (space.name !== "Application") this.#onLongPacket(space, path, now);
+    if (isNewPhase) {
+      parts.keyUpdate.onPeerUpdate();
+      parts.timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * parts.loss.ptoMs);
+    }
+    const isNewest = packetNumber > space.received.ranges.largest;
+    const frames = this.#frames;
+    const letter = space.name === "Application" ? "1" : space.name === "Handshake" ? "H" : "I";
+    frames.reset(buffer.subarray(payloadStart, payloadEnd), letter);
+    let isAckEliciting = false;
+    let isProbing = true;
+    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+      isAckEliciting ||= frames.isAckEliciting;
+      isProbing &&= frames.isProbing;
+      this.#handleFrame(frame, space, path, now);
+      if (!parts.state.isOpen) return;
+    }
+    space.received.onReceived(packetNumber, isAckEliciting, now);
+    parts.idle.onReceived(now);
+    // RFC 9000 §9.3: only a non-probing packet that is the newest one moves the connection.
+    if (!isProbing && isNewest && path !== parts.paths.active && space.name === "Application") {
+      migrate(parts, path, now);
+    }
+  }
+
+  /** What the first authentic Initial and Handshake packets bring with them. */
+  #onLongPacket(space: PacketSpace, path: Path, now: number): void {
+    const parts = this.#parts;
+    if (parts.origin.peerSourceId === undefined) {
+      // RFC 9000 §7.2: from now on we address the peer as it wishes.
+      parts.origin.peerSourceId = this.#header.sourceConnectionId.slice();
+      parts.remoteIds.replaceInitial(parts.origin.peerSourceId);
+    }
+    if (parts.role === "server" && space.name === "Handshake") {
+      path.markValidated(); // RFC 9000 §8.1
+      discardSpace(parts, parts.spaces.Initial, now); // RFC 9001 §4.9.1
+    }
+  }
+
+  #handleFrame(frame: Frame, space: PacketSpace, path: Path, now: number): void {
+    const parts = this.#parts;
+    switch (frame.type) {
+      case "PADDING":
+      case "PING":
+        break;
+      case "ACK":
+        onAck(parts, space, frame, now);
+        break;
+      case "STREAM":
+        parts.streams.onStream(frame.streamId, frame.offset, frame.data, frame.fin);
+        break;
+      case "CRYPTO":
+        parts.handshake.onCrypto(space, frame.offset, frame.data);
+        advanceHandshake(parts, now);
+        break;
+      case "RESET_STREAM":
+        parts.streams.onResetStream(frame.streamId, frame.code, frame.finalSize);
+        break;
+      case "STOP_SENDING":
+        parts.streams.onStopSending(frame.streamId, frame.code);
+        break;
+      case "MAX_DATA":
+        parts.streams.onMaxData(frame.maximum);
+        break;
+      case "MAX_STREAM_DATA":
+        parts.streams.onMaxStreamData(frame.streamId, frame.maximum);
+        break;
+      case "MAX_STREAMS":
+        parts.streams.onMaxStreams(frame.bidirectional, frame.maximum);
+        break;
+      // RFC 9000 §4.1, §4.6: limits rise with what is read and closed, not by being asked.
+      case "DATA_BLOCKED":
+      case "STREAMS_BLOCKED":
+        break;
+      case "STREAM_DATA_BLOCKED":
+        parts.streams.onStreamDataBlocked(frame.streamId);
+        break;
+      case "DATAGRAM":
+        this.#handleDatagramFrame(frame.data);
+        break;
+      case "NEW_CONNECTION_ID":
+        parts.remoteIds.onNew(frame);
+        break;
+      case "RETIRE_CONNECTION_ID":
+        parts.localIds.onRetire(frame.sequenceNumber, this.#header.destinationConnectionId);
+        break;
+      case "PATH_CHALLENGE":
+        path.onChallenge(frame.data);
+        break;
+      case "PATH_RESPONSE":
+        validatePath(parts, frame.data);
+        break;
+      case "NEW_TOKEN":
+        // A client may keep it for its next connection (RFC 9000 §8.1.3); that comes with address validation by token.
+        if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "NEW_TOKEN from a client");
+        break;
+      case "HANDSHAKE_DONE":
+        if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "HANDSHAKE_DONE from a client");
+        confirmHandshake(parts, now);
+        break;
+      case "CONNECTION_CLOSE": {
+        const by = frame.isApplication ? "application" : "peer";
+        drain(parts, { by, code: frame.code, reason: this.#reason.decode(frame.reason) }, now);
+        break;
+      }
+      default:
+        unreachable(frame);
+    }
+  }
+
+  /** RFC 9221 §3, §4. */
+  #handleDatagramFrame(data: Uint8Array): void {
+    const { settings, datagrams } = this.#parts;
+    // Type and length are part of what is limited.
+    if (data.length + 1 > settings.maxDatagramFrameBytes) {
+      throw new TransportError("PROTOCOL_VIOLATION", "A DATAGRAM frame larger than allowed", { frameType: 0x30 });
+    }
+    datagrams.onDatagram(data);
+  }
+
+  #isAddressedToUs(connectionId: Uint8Array): boolean {
+    const { localIds, origin, role } = this.#parts;
+    if (connectionId.length === CONNECTION_ID_BYTES) {
+      for (const id of localIds.active) if (equalBytes(id.connectionId, connectionId)) return true;
+    }
+    return role === "server" && equalBytes(origin.originalDestinationId, connectionId);
+  }
+
+  /** RFC 9000 §17.2.5.2. */
+  #handleRetry(buffer: Uint8Array, header: PacketHeader, now: number): void {
+    const parts = this.#parts;
+    const { origin } = parts;
+    const isExpected = parts.role === "client" && origin.peerSourceId === undefined &&
+      origin.retrySourceId === undefined && header.token.length > 0 &&
+      isRetryAuthentic(this.#aead, origin.originalDestinationId, buffer.subarray(header.start, header.end));
+    if (!isExpected) return parts.drop("unexpected Retry");
+    origin.retrySourceId = header.sourceConnectionId.slice();
+    origin.token = header.token.slice();
+    parts.remoteIds.replaceInitial(origin.retrySourceId);
+    parts.handshake.installInitialKeys(origin.retrySourceId);
+    parts.congestion.onDiscarded(parts.loss.onRetry(now));
+    parts.spaces.Initial.cryptoSend.resend();
+  }
+
+  /** RFC 9000 §6.2: we speak one version, so there is nothing to go on with. */
+  #handleVersionNegotiation(buffer: Uint8Array, header: PacketHeader): void {
+    const parts = this.#parts;
+    const { origin } = parts;
+    const isExpected = parts.role === "client" && origin.peerSourceId === undefined &&
+      equalBytes(header.sourceConnectionId, origin.originalDestinationId) && !listsVersion(buffer, header, VERSION_1);
+    if (!isExpected) return parts.drop("unexpected Version Negotiation");
+    finish(parts, { by: "transport", code: 0, reason: "The peer does not speak QUIC version 1" });
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * What follows when packets are acknowledged, lost, probed for or forgotten: each frame goes back to the part it came
+ * from: RFC 9000 §13.3, RFC 9002 §6.
+ *
+ * @module
+ */
+
+import { unreachable } from "../core/unreachable.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import type { AckFrame } from "./frame.ts";
+import type { LossOutcome } from "./loss_detection.ts";
+import type { PacketSpace } from "./packet_space.ts";
+import type { SentPacket } from "./sent_packet.ts";
+
+/** An ACK frame came in: RFC 9000 §19.3. @throws {TransportError} PROTOCOL_VIOLATION if it names what was never sent. */
+export function onAck(parts: ConnectionParts, space: PacketSpace, ack: AckFrame, now: number): void {
+  // RFC 9000 §13.2.5: the delay in Initial and Handshake packets means nothing, and the exponent is not known there.
+  const exponent = parts.handshake.peerParameters?.ackDelayExponent ?? 3;
+  const ackDelayMs = space.name === "Application" ? ack.ackDelay * 2 ** exponent / 1000 : 0;
+  const outcome = parts.loss.onAck(space.name, ack, ackDelayMs, now);
+  if (space.name === "Application") parts.keyUpdate.onAcked(ack.largestAcknowledged);
+  applyOutcome(parts, space, outcome, now);
+}
+
+/** The loss timer rang: RFC 9002 §A.9. */
+export function onLossTimeout(parts: ConnectionParts, now: number): void {
+  const outcome = parts.loss.onTimeout(now);
+  const { probeSpace, probePackets } = outcome;
+  applyOutcome(parts, undefined, outcome, now);
+  if (probeSpace === undefined) return;
+  const space = parts.spaces[probeSpace];
+  space.requestProbes(probePackets);
+  // RFC 9002 §6.2.4: a probe carries data where there is some, so that it repairs while it asks.
+  if (probeSpace === "Application") parts.streams.probe(parts.mtu.currentBytes);
+  else space.cryptoSend.resend();
+  if (probeSpace === "Initial" && parts.spaces.Handshake.cryptoSend.isOutstanding) {
+    // What we know to be missing of the next space goes along in the same datagram.
+    parts.spaces.Handshake.cryptoSend.resend();
+    parts.spaces.Handshake.requestProbes(1);
+  }
+}
+
+/** Gives up a space: its keys are not needed any more, RFC 9001 §4.9, RFC 9002 §6.4. */
+export function discardSpace(parts: ConnectionParts, space: PacketSpace, now: number): void {
+  if (space.isDiscarded) return;
+  space.discard();
+  parts.congestion.onDiscarded(parts.loss.discard(space.name, now));
+}
+
+/** @param space Of the ACK; a timeout acknowledges nothing. */
+function applyOutcome(
+  parts: ConnectionParts,
+  space: PacketSpace | undefined,
+  outcome: LossOutcome,
+  now: number,
+): void {
+  const epoch = parts.epoch.id;
+  for (let i = 0; i < outcome.ackedCount; i++) {
+    const packet = outcome.acked[i]!;
+    if (packet.pathId === epoch) parts.congestion.onPacketAcked(packet, now);
+    // RFC 9000 §13.2.4: what the peer has seen acknowledged is not acknowledged again.
+    if (packet.largestAcknowledged >= 0) space?.received.onAckAcknowledged(packet.largestAcknowledged);
+    onPacketAcked(parts, packet);
+  }
+  for (let i = 0; i < outcome.lostCount; i++) {
+    const packet = outcome.lost[i]!;
+    if (packet.pathId === epoch) parts.congestion.onPacketLost(packet, now);
+    if (packet.isAckEliciting) parts.counters.lostPackets++;
+    onPacketLost(parts, packet);
+  }
+  if (outcome.isPersistentCongestion) parts.congestion.onPersistentCongestion();
+}
+
+function onPacketAcked(parts: ConnectionParts, packet: SentPacket): void {
+  parts.streams.onPacketAcked(packet);
+  if (packet.frames.length === 0) return;
+  for (const frame of packet.frames) {
+    if (frame.type === "CRYPTO") frame.stream.onAcked(frame.offset, frame.length);
+  }
+}
+
+function onPacketLost(parts: ConnectionParts, packet: SentPacket): void {
+  parts.streams.onPacketLost(packet);
+  for (const frame of packet.frames) {
+    switch (frame.type) {
+      case "CRYPTO":
+        frame.stream.onLost(frame.offset, frame.length);
+        break;
+      case "NEW_CONNECTION_ID":
+        parts.localIds.onLost(frame.sequenceNumber);
+        break;
+      case "RETIRE_CONNECTION_ID":
+        parts.remoteIds.onRetirementLost(frame.sequenceNumber);
+        break;
+      case "HANDSHAKE_DONE":
+        parts.pending.isHandshakeDoneDue = true;
+        break;
+      // The streams have done these.
+      case "STREAM":
+      case "RESET_STREAM":
+      case "STOP_SENDING":
+      case "MAX_DATA":
+      case "MAX_STREAM_DATA":
+      case "MAX_STREAMS":
+      case "DATA_BLOCKED":
+      case "STREAM_DATA_BLOCKED":
+      case "STREAMS_BLOCKED":
+        break;
+      // RFC 9000 §13.3: a challenge is repeated by its own timer with fresh data, a response by being asked again; PING
+      // has done its work; RFC 9221 §5.2: a datagram is gone. NEW_TOKEN is not sent yet.
+      case "PATH_CHALLENGE":
+      case "PATH_RESPONSE":
+      case "PING":
+      case "DATAGRAM":
+      case "NEW_TOKEN":
+        break;
+      default:
+        unreachable(frame);
+    }
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * Packs frames into packets and packets into datagrams: RFC 9000 §12.2, §13, §14; RFC 9002 §7. Parts are asked for what
+ * they have; here it is decided what may leave, and in which order.
+ *
+ * @module
+ */
+
+import type { Writer } from "../core/writer.ts";
+import { unreachable } from "../core/unreachable.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import type { CloseFrame } from "./connection_state.ts";
+import {
+  DATAGRAM_HEADER_BYTES,
+  MAX_REASON_BYTES,
+  MIN_ACK_BYTES,
+  NEW_CONNECTION_ID_BYTES,
+  PATH_FRAME_BYTES,
+  SMALL_FRAME_BYTES,
+  writeAck,
+  writeConnectionClose,
+  writeDataBlocked,
+  writeDatagram,
+  writeHandshakeDone,
+  writeMaxData,
+  writeMaxStreamData,
+  writeMaxStreams,
+  writeNewConnectionId,
+  writePadding,
+  writePathChallenge,
+  writePathResponse,
+  writePing,
+  writeResetStream,
+  writeRetireConnectionId,
+  writeStopSending,
+  writeStreamDataBlocked,
+  writeStreamHeader,
+  writeStreamsBlocked,
+} from "./frame_writer.ts";
+import { MAX_BURST_DATAGRAMS } from "./pacer.ts";
+import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+import { PacketBuilder } from "./packet_builder.ts";
+import type { PacketSpace } from "./packet_space.ts";
+import type { Path } from "./path.ts";
+import { discardSpace } from "./recovery.ts";
+import { SENT_DATAGRAM, SENT_HANDSHAKE_DONE, SENT_PING } from "./sent_packet.ts";
+import type { SentPacket, StreamControlFrame } from "./sent_packet.ts";
+import { StreamSelection } from "./stream.ts";
+import { HIDDEN_APPLICATION_CLOSE } from "./termination.ts";
+
+/** Our ack_delay_exponent, left at its default: RFC 9000 §18.2. */
+const ACK_DELAY_EXPONENT = 3;
+/** No datagram is begun with less room than this. */
+const MIN_DATAGRAM_ROOM_BYTES = 128;
+/** A STREAM frame is not begun with less room than this: a few bytes more are not worth another frame. */
+const MIN_STREAM_ROOM_BYTES = 32;
+
+/** A run of datagrams in the caller's buffer, all for one path. */
+export interface Transmission {
+  readonly path: Path;
+  readonly lengthBytes: number;
+  /** Size of each datagram but the last, if there is more than one. */
+  readonly segmentBytes: number | undefined;
+}
+
+/** Sends for one connection. */
+export class Sender {
+  readonly #parts: ConnectionParts;
+  readonly #builder: PacketBuilder;
+  readonly #selection = new StreamSelection();
+  /** While a datagram is built: whether congestion control and pacing let it be in flight. */
+  #mayBeInFlight = false;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#builder = new PacketBuilder(parts);
+  }
+
+  /**
+   * Fills `buffer` with what may leave now; `undefined` if that is nothing.
+   *
+   * @param buffer Room for one datagram of 1452 bytes at least; a burst takes 32.
+   */
+  transmit(buffer: Uint8Array, now: number): Transmission | undefined {
+    const parts = this.#parts;
+    parts.timers.set("pacing", undefined);
+    if (parts.pending.isCloseDue) return this.#transmitClose(buffer, now);
+    if (!parts.state.isOpen || parts.earlyDial.remainingDatagrams <= 0) return undefined;
+    for (const path of parts.paths.all) {
+      if (!path.hasToSend) continue;
+      const lengthBytes = this.#buildProbe(path, buffer, now);
+      if (lengthBytes > 0) return this.#sent(path, lengthBytes, lengthBytes);
+    }
+    return this.#transmitRun(buffer, now);
+  }
+
+  #transmitRun(buffer: Uint8Array, now: number): Transmission | undefined {
+    const parts = this.#parts;
+    const path = parts.paths.active;
+    const fullBytes = parts.mtu.currentBytes;
+    let segmentBytes = fullBytes;
+    let lengthBytes = 0;
+    for (let datagrams = 0; datagrams < MAX_BURST_DATAGRAMS; datagrams++) {
+      if (buffer.length - lengthBytes < segmentBytes || parts.earlyDial.remainingDatagrams <= 0) break;
+      const limitBytes = Math.min(segmentBytes, path.sendAllowanceBytes - lengthBytes);
+      const bytes = this.#buildDatagram(buffer, lengthBytes, limitBytes, now);
+      if (bytes === 0) break;
+      parts.earlyDial.remainingDatagrams--;
+      lengthBytes += bytes;
+      if (datagrams === 0) segmentBytes = bytes;
+      // A shorter one ends the run, and so does a first one that is not full: the next might be longer.
+      if (bytes < fullBytes) break;
+    }
+    return lengthBytes === 0 ? undefined : this.#sent(path, lengthBytes, segmentBytes);
+  }
+
+  #sent(path: Path, lengthBytes: number, segmentBytes: number): Transmission {
+    const { counters } = this.#parts;
+    path.onSent(lengthBytes);
+    counters.sentBytes += lengthBytes;
+    counters.sentDatagrams += Math.ceil(lengthBytes / segmentBytes);
+    return { path, lengthBytes, segmentBytes: lengthBytes > segmentBytes ? segmentBytes : undefined };
+  }
+
+  /** One datagram of what is due, coalesced: RFC 9000 §12.2. @returns Its size, 0 if nothing may leave. */
+  #buildDatagram(buffer: Uint8Array, start: number, limitBytes: number, now: number): number {
+    const parts = this.#parts;
+    const { spaces } = parts;
+    // RFC 9000 §14.1: what carries an Initial is padded, so it has to have room for that.
+    const needsFull = !spaces.Initial.isDiscarded && this.#hasSomething(spaces.Initial, now);
+    if (limitBytes < (needsFull ? MIN_INITIAL_DATAGRAM_BYTES : MIN_DATAGRAM_ROOM_BYTES)) return 0;
+    this.#mayBeInFlight = this.#checkCongestion(limitBytes, now);
+    const builder = this.#builder;
+    builder.begin(buffer, start, start + limitBytes);
+    if (!spaces.Initial.isDiscarded) this.#buildPacket(spaces.Initial, now);
+    const minBytes = builder.hasPacket ? MIN_INITIAL_DATAGRAM_BYTES : 0;
+    if (!spaces.Handshake.isDiscarded) this.#buildPacket(spaces.Handshake, now);
+    // RFC 9001 §5.7: a server has the keys before it knows the client, and does not use them until then.
+    if (parts.state.isEstablished) this.#buildPacket(spaces.Application, now);
+    if (!builder.hasPacket) return 0;
+    const bytes = builder.finish(minBytes, now) - start;
+    // RFC 9001 §4.9.1: a client has no use for Initial keys once it has sent a Handshake packet.
+    if (parts.role === "client" && spaces.Handshake.nextPacketNumber > 0) discardSpace(parts, spaces.Initial, now);
+    return bytes;
+  }
+
+  /** RFC 9002 §7, §7.7. */
+  #checkCongestion(bytes: number, now: number): boolean {
+    const { congestion, pacer, rtt, timers, spaces } = this.#parts;
+    if (!spaces.Initial.cryptoSend.hasToSend && !spaces.Handshake.cryptoSend.hasToSend && !this.#hasApplicationFrames) {
+      return false;
+    }
+    if (congestion.availableBytes < bytes) return false;
+    const sendAt = pacer.sendAt(congestion, rtt.smoothedMs, now);
+    if (sendAt <= now) return true;
+    timers.set("pacing", sendAt);
+    return false;
+  }
+
+  /** Whether the space has something to say, be it held back by congestion control. */
+  #hasSomething(space: PacketSpace, now: number): boolean {
+    return space.probesDue > 0 || space.cryptoSend.hasToSend || this.#isAckDue(space, now);
+  }
+
+  #isAckDue(space: PacketSpace, now: number): boolean {
+    const { ackAt } = space.received;
+    return ackAt !== undefined && ackAt <= now;
+  }
+
+  get #hasApplicationFrames(): boolean {
+    const { pending, localIds, remoteIds, streams, datagrams } = this.#parts;
+    return streams.hasData || streams.hasControlFrame || datagrams.hasToSend || pending.isPingDue ||
+      pending.isHandshakeDoneDue || localIds.pending !== undefined || remoteIds.pendingRetirement !== undefined;
+  }
+
+  /** Adds a packet of the space to the datagram if there is something for it to say. */
+  #buildPacket(space: PacketSpace, now: number): void {
+    const { loss, epoch } = this.#parts;
+    const builder = this.#builder;
+    const { writer } = builder;
+    const isAckDue = this.#isAckDue(space, now);
+    const mayElicit = (this.#mayBeInFlight || space.probesDue > 0) && loss.hasRoom(space.name);
+    if (!isAckDue && !mayElicit) return;
+    if (!builder.open(space)) return;
+    const { record } = builder;
+    record.pathId = epoch.id;
+    const payloadStart = writer.offset;
+    const { ackAt, ranges } = space.received;
+    // RFC 9000 §13.2.1: goes along early where a packet leaves anyway.
+    if (ackAt !== undefined && ranges.rangeCount > 0 && writer.remaining >= MIN_ACK_BYTES) {
+      writeAck(writer, ranges, Math.floor(space.received.ackDelayMs(now) * 1000 / 2 ** ACK_DELAY_EXPONENT));
+      record.largestAcknowledged = ranges.largestOf(0);
+    }
+    if (mayElicit) {
+      this.#writeCrypto(space, record);
+      if (space.name === "Application") this.#writeApplicationFrames(record, now);
+      if (space.probesDue > 0 && !record.isAckEliciting) {
+        writePing(writer);
+        record.frames.push(SENT_PING);
+        record.isAckEliciting = true;
+      }
+    }
+    if (writer.offset === payloadStart || (!record.isAckEliciting && !isAckDue)) return builder.cancel();
+    if (record.largestAcknowledged >= 0) space.received.onAckSent();
+    builder.keep(now);
+  }
+
+  #writeCrypto(space: PacketSpace, record: SentPacket): void {
+    if (!space.cryptoSend.hasToSend) return;
+    const { writer } = this.#builder;
+    for (let range = space.cryptoSend.writeFrame(writer); range; range = space.cryptoSend.writeFrame(writer)) {
+      record.frames.push(range);
+      record.isAckEliciting = true;
+    }
+  }
+
+  #writeApplicationFrames(record: SentPacket, now: number): void {
+    const { pending, localIds, remoteIds, streams, datagrams, rtt } = this.#parts;
+    const { writer } = this.#builder;
+    const start = writer.offset;
+    if (pending.isHandshakeDoneDue) {
+      writeHandshakeDone(writer);
+      pending.isHandshakeDoneDue = false;
+      record.frames.push(SENT_HANDSHAKE_DONE);
+    }
+    if (pending.isPingDue) {
+      writePing(writer);
+      pending.isPingDue = false;
+      record.frames.push(SENT_PING);
+    }
+    while (localIds.pending !== undefined && writer.remaining >= NEW_CONNECTION_ID_BYTES) {
+      const id = localIds.takePending();
+      if (id === undefined) break;
+      writeNewConnectionId(writer, { ...id, retirePriorTo: 0 });
+      record.frames.push({ type: "NEW_CONNECTION_ID", sequenceNumber: id.sequenceNumber });
+    }
+    while (remoteIds.pendingRetirement !== undefined && writer.remaining >= SMALL_FRAME_BYTES) {
+      const sequenceNumber = remoteIds.takePendingRetirement();
+      if (sequenceNumber === undefined) break;
+      writeRetireConnectionId(writer, sequenceNumber);
+      record.frames.push({ type: "RETIRE_CONNECTION_ID", sequenceNumber });
+    }
+    while (streams.hasControlFrame && writer.remaining >= SMALL_FRAME_BYTES) {
+      const frame = streams.takeControlFrame(rtt.smoothedMs, now);
+      if (frame === undefined) break;
+      writeControlFrame(writer, frame);
+      record.frames.push(frame);
+    }
+    if (datagrams.hasToSend) this.#writeDatagrams(record);
+    if (streams.hasData) this.#writeStreams(record);
+    if (writer.offset > start) record.isAckEliciting = true;
+  }
+
+  #writeDatagrams(record: SentPacket): void {
+    const { datagrams, mtu } = this.#parts;
+    const { writer } = this.#builder;
+    for (let data = datagrams.peekToSend(); data !== undefined; data = datagrams.peekToSend()) {
+      if (data.length + DATAGRAM_HEADER_BYTES > writer.remaining) {
+        // One that does not fit a packet of its own is not going to: the path became narrower after it was queued.
+        if (data.length + DATAGRAM_HEADER_BYTES <= maxFrameBytes(mtu.currentBytes)) return;
+        datagrams.takeToSend();
+        continue;
+      }
+      writeDatagram(writer, data);
+      datagrams.takeToSend();
+      record.frames.push(SENT_DATAGRAM);
+    }
+  }
+
+  #writeStreams(record: SentPacket): void {
+    const { streams } = this.#parts;
+    const { writer } = this.#builder;
+    const selection = this.#selection;
+    while (writer.remaining >= MIN_STREAM_ROOM_BYTES && streams.select(writer.remaining, selection)) {
+      const { stream, offset, length, fin } = selection;
+      if (stream === undefined) return;
+      writeStreamHeader(writer, stream.id, offset, length, fin);
+      streams.fill(selection, writer.buffer, writer.offset);
+      writer.skip(length);
+      record.addStream(stream, offset, length, fin);
+    }
+    // Packets of a run have one size: what is too little for a frame is filled up where more follows.
+    if (writer.remaining < MIN_STREAM_ROOM_BYTES && streams.hasData) writePadding(writer, writer.remaining);
+  }
+
+  /** A datagram that proves a path: RFC 9000 §8.2.1, §8.2.2. @returns Its size, 0 if it may not leave. */
+  #buildProbe(path: Path, buffer: Uint8Array, now: number): number {
+    const { random, paths, spaces, epoch } = this.#parts;
+    const space = spaces.Application;
+    const builder = this.#builder;
+    const { writer } = builder;
+    const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
+    if (limitBytes < MIN_DATAGRAM_ROOM_BYTES || !this.#parts.loss.hasRoom(space.name)) return 0;
+    builder.begin(buffer, 0, limitBytes);
+    if (!builder.open(space)) return 0;
+    const { record } = builder;
+    const isActive = path === paths.active;
+    // What is sent elsewhere says nothing about the window of the path in use.
+    record.pathId = isActive ? epoch.id : -1;
+    record.isAckEliciting = true;
+    while (path.isResponseDue && writer.remaining >= PATH_FRAME_BYTES + 1) {
+      const data = path.takeResponse();
+      if (data === undefined) break;
+      writePathResponse(writer, data);
+      record.frames.push({ type: "PATH_RESPONSE" });
+      if (isActive) {
+        // RFC 9000 §9.3.3: shows the peer that the path in use is this one, whoever else repeats our packets.
+        writePing(writer);
+        record.frames.push(SENT_PING);
+      }
+    }
+    if (path.isChallengeDue && writer.remaining >= PATH_FRAME_BYTES) {
+      const data = path.takeChallenge(random);
+      writePathChallenge(writer, data);
+      record.frames.push({ type: "PATH_CHALLENGE", data });
+    }
+    builder.keep(now);
+    return builder.finish(limitBytes, now);
+  }
+
+  /** CONNECTION_CLOSE in every space that the peer may have keys for: RFC 9000 §10.2.3. */
+  #transmitClose(buffer: Uint8Array, now: number): Transmission | undefined {
+    const parts = this.#parts;
+    const { spaces, state } = parts;
+    const path = parts.paths.active;
+    parts.pending.isCloseDue = false;
+    if (state.current.name !== "closing") return undefined;
+    const { frame } = state.current;
+    const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
+    if (limitBytes < MIN_DATAGRAM_ROOM_BYTES) return undefined;
+    const builder = this.#builder;
+    builder.begin(buffer, 0, limitBytes);
+    for (const space of [spaces.Initial, spaces.Handshake, spaces.Application]) {
+      const isApplication = space.name === "Application";
+      if (space.sealer === undefined || (isApplication && !parts.handshake.isComplete)) continue;
+      if (!builder.open(space)) continue;
+      builder.record.pathId = -1;
+      this.#writeClose(frame.isApplication && !isApplication ? HIDDEN_APPLICATION_CLOSE : frame);
+      builder.keep(now);
+    }
+    if (!builder.hasPacket) return undefined;
+    const isPadded = parts.role === "client" && spaces.Initial.sealer !== undefined;
+    const lengthBytes = builder.finish(isPadded ? limitBytes : 0, now);
+    return this.#sent(path, lengthBytes, lengthBytes);
+  }
+
+  #writeClose(frame: CloseFrame): void {
+    const { writer } = this.#builder;
+    const roomBytes = Math.min(MAX_REASON_BYTES, writer.remaining - SMALL_FRAME_BYTES);
+    writeConnectionClose(writer, { ...frame, reason: frame.reason.subarray(0, Math.max(0, roomBytes)) });
+  }
+}
+
+/** What a frame may take in a 1-RTT packet alone in a datagram: without header, packet number and tag at their longest. */
+export function maxFrameBytes(datagramBytes: number): number {
+  return datagramBytes - 1 - 20 - 4 - 16;
+}
+
+function writeControlFrame(writer: Writer, frame: StreamControlFrame): void {
+  switch (frame.type) {
+    case "RESET_STREAM":
+      return writeResetStream(writer, frame.stream.id, frame.code, frame.finalSize);
+    case "STOP_SENDING":
+      return writeStopSending(writer, frame.stream.id, frame.code);
+    case "MAX_DATA":
+      return writeMaxData(writer, frame.maximum);
+    case "MAX_STREAM_DATA":
+      return writeMaxStreamData(writer, frame.stream.id, frame.maximum);
+    case "MAX_STREAMS":
+      return writeMaxStreams(writer, frame.bidirectional, frame.maximum);
+    case "DATA_BLOCKED":
+      return writeDataBlocked(writer, frame.limit);
+    case "STREAM_DATA_BLOCKED":
+      return writeStreamDataBlocked(writer, frame.stream.id, frame.limit);
+    case "STREAMS_BLOCKED":
+      return writeStreamsBlocked(writer, frame.bidirectional, frame.limit);
+    default:
+      return unreachable(frame);
+  }
+}
