@@ -1,0 +1,140 @@
+/**
+ * One stream over loopback between two processes: ours, the yardstick (`datapath.ts`), aioquic and the runtime's own QUIC,
+ * run by turns so that whatever else the machine does hits all alike; medians and ratios.
+ *
+ *     deno run -A --unstable-net bench/throughput.ts [--rounds 5] [--only datapath,aioquic] [--json]
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { AIOQUIC, PeerProcess, pemFiles, program, pythonPackages } from "../tests/interop/peers.ts";
+import { selfSignedCertificate } from "../tests/support/certificate.ts";
+import { median, ratio, table } from "./support/statistics.ts";
+
+/** How a stack is run: two command lines, and how much it is given so that a run takes seconds. */
+interface Contestant {
+  readonly name: string;
+  readonly mebibytes: number;
+  readonly receive: readonly string[];
+  readonly send: readonly string[];
+  /** Why it cannot run here. */
+  readonly missing?: string;
+}
+
+/** What was measured of one stack. */
+export interface ThroughputResult {
+  readonly name: string;
+  readonly mebibytes: number;
+  /** MB/s (10^6 bytes of stream data), one a round. */
+  readonly rates: readonly number[];
+  readonly median: number;
+  readonly missing?: string;
+}
+
+/** Runs every stack `rounds` times, by turns. */
+export async function measureThroughput(options: {
+  readonly rounds: number;
+  readonly only?: readonly string[];
+  readonly scale?: number;
+}): Promise<readonly ThroughputResult[]> {
+  using files = pemFiles(selfSignedCertificate("P-256"));
+  const chosen = contestants(files, options.scale ?? 1).filter(({ name }) => options.only?.includes(name) ?? true);
+  const rates = new Map<string, number[]>(chosen.map(({ name }) => [name, []]));
+  for (let round = 0; round < options.rounds; round++) {
+    for (const contestant of chosen) {
+      if (contestant.missing === undefined) rates.get(contestant.name)?.push(await runPair(contestant));
+    }
+  }
+  return chosen.map(({ name, mebibytes, missing }) => {
+    const measured = rates.get(name) ?? [];
+    return { name, mebibytes, rates: measured, median: median(measured), ...(missing !== undefined && { missing }) };
+  });
+}
+
+function contestants(files: { readonly cert: string; readonly key: string }, scale: number): readonly Contestant[] {
+  const packages = pythonPackages(AIOQUIC);
+  const python = program("python3");
+  const aioquic = [python ?? "", file("peers/aioquic_peer.py")];
+  const common = ["--packages", packages ?? "", "--cert", files.cert];
+  const missing = python === undefined ? "no python3" : `aioquic ${AIOQUIC.version} is not installed: see .ci/peers.sh`;
+  const sizes = (mebibytes: number): number => Math.max(1, Math.round(mebibytes * scale));
+  return [
+    typescript("traverse", "traverse_peer.ts", sizes(128), []),
+    typescript("datapath", "datapath.ts", sizes(128), []),
+    {
+      name: "aioquic",
+      mebibytes: sizes(48),
+      receive: [...aioquic, "receive", ...common, "--key", files.key],
+      send: [...aioquic, "send", ...common, "--mebibytes", String(sizes(48))],
+      ...((python === undefined || packages === undefined) && { missing }),
+    },
+    typescript("runtime", "runtime_quic.ts", sizes(512), ["--cert", files.cert, "--key", files.key]),
+  ];
+}
+
+function typescript(name: string, script: string, mebibytes: number, options: readonly string[]): Contestant {
+  const command = [Deno.execPath(), "run", "--allow-all", "--unstable-net", "--no-check", file(script)];
+  return {
+    name,
+    mebibytes,
+    receive: [...command, "receive", ...options],
+    send: [...command, "send", ...options, "--mebibytes", String(mebibytes)],
+  };
+}
+
+/** MB/s of one run. */
+async function runPair(contestant: Contestant): Promise<number> {
+  await using receiver = start(contestant.receive);
+  const ready = await receiver.next("ready");
+  const extra = typeof ready["key"] === "string" ? ["--peer", ready["key"]] : [];
+  await using sender = start([...contestant.send, "--port", String(ready["port"]), ...extra]);
+  // A sender that fails says so here, instead of leaving the receiver waiting.
+  const [done] = await Promise.all([receiver.next("done"), sender.next("done")]);
+  const bytes = Number(done["bytes"]);
+  if (!(bytes >= contestant.mebibytes * 2 ** 20)) {
+    throw new Error(`${contestant.name} lost bytes: ${JSON.stringify(done)}`);
+  }
+  return bytes / Number(done["seconds"]) / 1e6;
+}
+
+function start([command, ...args]: readonly string[]): PeerProcess {
+  return new PeerProcess(command ?? "", args);
+}
+
+function file(name: string): string {
+  return new URL(name, import.meta.url).pathname;
+}
+
+/** The results as rows of a table. */
+export function throughputTable(results: readonly ThroughputResult[]): string {
+  const of = (name: string): number | undefined => results.find((result) => result.name === name)?.median;
+  const rows = results.map(({ name, mebibytes, rates, median, missing }) =>
+    missing !== undefined ? [name, "", "", "", "", `skipped: ${missing}`] : [
+      name,
+      `${mebibytes} MiB × ${rates.length}`,
+      median.toFixed(1),
+      `${Math.min(...rates).toFixed(1)}–${Math.max(...rates).toFixed(1)}`,
+      ratio(median, of("datapath")),
+      ratio(median, of("aioquic")),
+    ]
+  );
+  return table(["stack", "runs", "MB/s, median", "range", "of datapath", "of aioquic"], rows);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "5" },
+      scale: { type: "string", default: "1" },
+      only: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const results = await measureThroughput({
+    rounds: Number(values.rounds),
+    scale: Number(values.scale),
+    ...(values.only !== undefined && { only: values.only.split(",") }),
+  });
+  console.log(values.json ? JSON.stringify(results) : throughputTable(results));
+}
