@@ -1,0 +1,364 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import type { Ed25519PrivateKey } from "../../protocols/crypto/ed25519.ts";
+import {
+  CALL_HOLD_MS,
+  Hub,
+  IDLE_TIMEOUT_MS,
+  MAX_CANDIDATE_MESSAGES,
+  MAX_CLIENTS_PER_SOURCE,
+  MAX_QUEUED_MESSAGES,
+  MESSAGE_BURST,
+  NAME_HOLD_MS,
+} from "../../service/hub.ts";
+import { encodeMessage } from "../../signaling/messages.ts";
+import type { HubMessage } from "../../signaling/messages.ts";
+import { keyIdOf } from "../../signaling/identity.ts";
+import {
+  callIdOf,
+  MAX_CLOCK_SKEW_MS,
+  RECORD_LIFETIME_MS,
+  signOffer,
+  signRecord,
+  signRegistration,
+} from "../../signaling/trust.ts";
+import type { EarlyAdmission, ListenerRecord, Offer } from "../../signaling/trust.ts";
+import { offerOf, recordOf } from "../support/signed_things.ts";
+import { contextOf, EPOCH_MS } from "../support/signaling_exchange.ts";
+
+const BOB = contextOf(2).key;
+const ALICE = contextOf(1).key;
+const EVE = contextOf(3).key;
+const ANY: EarlyAdmission = { any: true, keyIds: [], tags: [] };
+
+/** A hub, and what it wants. */
+class Bench {
+  readonly hub = new Hub<string>({ stunServers: [":3478"], epochMs: EPOCH_MS });
+  now = 0;
+
+  open(client: string, source = "192.0.2.1"): void {
+    this.hub.handleOpen(client, source, this.now);
+  }
+
+  /** Sends, and returns what the hub sends to whom. */
+  say(client: string, message: string): string[] {
+    this.hub.handleMessage(client, message, this.now);
+    return this.sent();
+  }
+
+  sent(): string[] {
+    const lines: string[] = [];
+    for (let sent = this.hub.pollMessage(); sent !== undefined; sent = this.hub.pollMessage()) {
+      const message: { readonly t: string; readonly reason?: string } = JSON.parse(sent.message);
+      lines.push(`${sent.client} ${message.t}${message.reason === undefined ? "" : ` ${message.reason}`}`);
+    }
+    return lines;
+  }
+
+  disconnected(): string[] {
+    const clients: string[] = [];
+    for (let client = this.hub.pollDisconnect(); client !== undefined; client = this.hub.pollDisconnect()) {
+      clients.push(client);
+      this.hub.handleClosed(client, this.now);
+    }
+    return clients;
+  }
+
+  advance(ms: number): void {
+    const until = this.now + ms;
+    for (let step = 0; step < 100_000; step++) {
+      const at = this.hub.pollTimeout();
+      if (at === undefined || at > until) break;
+      this.now = Math.max(this.now, at);
+      this.hub.handleTimeout(this.now);
+    }
+    this.now = until;
+  }
+}
+
+function register(
+  key: Ed25519PrivateKey,
+  changes: Partial<ListenerRecord> = {},
+  admission: EarlyAdmission = ANY,
+  signer: Ed25519PrivateKey = key,
+): string {
+  const record = signRecord({ ...recordOf(key), ...changes }, key);
+  return encodeMessage({ t: "register", record, registration: signRegistration(record, admission, signer) });
+}
+
+function offerBytes(key: Ed25519PrivateKey, changes: Partial<Offer> = {}): Uint8Array {
+  return signOffer({ ...offerOf(key), calleeKeyId: undefined, ticket: undefined, ...changes }, key);
+}
+
+function offer(key: Ed25519PrivateKey, changes: Partial<Offer> = {}): string {
+  return encodeMessage({ t: "offer", offer: offerBytes(key, changes) });
+}
+
+function later(ms: number): Partial<ListenerRecord> {
+  return { issuedAt: EPOCH_MS + ms, expiresAt: EPOCH_MS + ms + RECORD_LIFETIME_MS };
+}
+
+Deno.test("Hub registers whoever signs, and answers offers with the record", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  deepStrictEqual(bench.say("bob", register(BOB)), ["bob registered"]);
+  bench.open("alice");
+  deepStrictEqual(bench.say("alice", offer(ALICE)), ["alice answer", "bob offer"]);
+  deepStrictEqual(bench.hub.sizes, { clients: 2, listeners: 1, names: 1, calls: 1 });
+});
+
+Deno.test("Hub finds a callee by name, by key, and by both only if they belong together", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  const bobId = keyIdOf(BOB.publicKey.bytes);
+  const cases: readonly [Partial<Offer>, string][] = [
+    [{ calleeName: "bob", calleeKeyId: undefined }, "answer"],
+    [{ calleeName: undefined, calleeKeyId: bobId }, "answer"],
+    [{ calleeName: "bob", calleeKeyId: bobId }, "answer"],
+    [{ calleeName: "eve", calleeKeyId: bobId }, "refused unknown"],
+    [{ calleeName: "bob", calleeKeyId: keyIdOf(EVE.publicKey.bytes) }, "refused unknown"],
+    [{ calleeName: "eve", calleeKeyId: undefined }, "refused unknown"],
+  ];
+  for (const [index, [changes, expected]] of cases.entries()) {
+    bench.open(`caller ${index}`);
+    bench.now += 1000;
+    const changed = { ...changes, oneTimeKey: new Uint8Array(32).fill(index) };
+    strictEqual(bench.say(`caller ${index}`, offer(ALICE, changed))[0], `caller ${index} ${expected}`);
+  }
+});
+
+Deno.test("Hub hands the record to admitted keys and to tickets whose tag it was told, and asks for others", () => {
+  const bench = new Bench();
+  const tag = new Uint8Array(16).fill(6);
+  const admission = { any: false, keyIds: [keyIdOf(ALICE.publicKey.bytes)], tags: [tag] };
+  bench.open("bob");
+  bench.say("bob", register(BOB, {}, admission));
+  for (const client of ["alice", "eve", "eve with ticket", "eve with another"]) bench.open(client);
+  const proof = new Uint8Array(16);
+  deepStrictEqual(bench.say("alice", offer(ALICE)), ["alice answer", "bob offer"]);
+  deepStrictEqual(bench.say("eve", offer(EVE)), ["eve forwarded", "bob offer"]);
+  deepStrictEqual(
+    bench.say("eve with ticket", offer(EVE, { ticket: { tag, proof } })),
+    ["eve with ticket answer", "bob offer"],
+  );
+  const other = { tag: tag.with(0, 0), proof };
+  deepStrictEqual(bench.say("eve with another", offer(EVE, { ticket: other })), [
+    "eve with another forwarded",
+    "bob offer",
+  ]);
+});
+
+Deno.test("Hub keeps a name for the key that took it, and for a day after its owner has left", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", register(EVE)), ["eve error nameTaken"]);
+  deepStrictEqual(bench.disconnected(), ["eve"]);
+  bench.hub.handleClosed("bob", bench.now);
+  bench.advance(NAME_HOLD_MS - 1);
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", register(EVE, later(bench.now))), ["eve error nameTaken"]);
+  bench.disconnected();
+  bench.advance(1);
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", register(EVE, later(bench.now))), ["eve registered"]);
+});
+
+Deno.test("Hub lets a key change its name, and frees the old one", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  deepStrictEqual(bench.say("bob", register(BOB, { ...later(1), name: "robert" })), ["bob registered"]);
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", register(EVE)), ["eve registered"]);
+  deepStrictEqual(bench.hub.sizes.names, 2);
+});
+
+Deno.test("Hub takes a registration only from the record's key, and only a later one", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  const first = register(BOB);
+  bench.say("bob", first);
+  bench.open("eve");
+  // The record alone, as every admitted caller has it, is not enough.
+  deepStrictEqual(bench.say("eve", register(BOB, later(1), ANY, EVE)), ["eve error malformed"]);
+  bench.disconnected();
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", first), ["eve error stale"]);
+  bench.disconnected();
+  // Nor when its owner is away.
+  bench.hub.handleClosed("bob", bench.now);
+  bench.open("eve");
+  deepStrictEqual(bench.say("eve", first), ["eve error stale"]);
+});
+
+Deno.test("Hub believes no record that is past its time", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  deepStrictEqual(bench.say("bob", register(BOB, later(MAX_CLOCK_SKEW_MS + 1))), ["bob error stale"]);
+  bench.disconnected();
+  bench.open("bob");
+  deepStrictEqual(bench.say("bob", register(BOB, later(-RECORD_LIFETIME_MS - MAX_CLOCK_SKEW_MS))), [
+    "bob error stale",
+  ]);
+});
+
+Deno.test("Hub gives a key that comes back on another connection its place, and ends the old one", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  bench.open("bob again");
+  deepStrictEqual(bench.say("bob again", register(BOB, later(1))), ["bob again registered"]);
+  deepStrictEqual(bench.disconnected(), ["bob"]);
+  bench.open("alice");
+  deepStrictEqual(bench.say("alice", offer(ALICE)), ["alice answer", "bob again offer"]);
+});
+
+Deno.test("Hub carries answers, refusals and candidates only between the two of a call", () => {
+  const bench = new Bench();
+  const nobody = { any: false, keyIds: [], tags: [] };
+  for (const client of ["bob", "eve", "alice"]) bench.open(client);
+  bench.say("bob", register(BOB, {}, nobody));
+  bench.say("eve", register(EVE, { name: "eve" }));
+  const bytes = offerBytes(ALICE);
+  const id = callIdOf(bytes);
+  bench.say("alice", encodeMessage({ t: "offer", offer: bytes }));
+  const something = Uint8Array.of(1);
+  const candidates = encodeMessage({ t: "candidates", call: id, candidates: something });
+  const answer = encodeMessage({ t: "answer", call: id, record: something });
+  const refuse = encodeMessage({ t: "refuse", call: id, reason: "denied" });
+  for (const message of [candidates, answer, refuse]) deepStrictEqual(bench.say("eve", message), []);
+  for (const message of [answer, refuse]) deepStrictEqual(bench.say("alice", message), []);
+  deepStrictEqual(bench.say("bob", candidates), []);
+  deepStrictEqual(bench.say("alice", candidates), ["bob candidates"]);
+  deepStrictEqual(bench.say("bob", answer), ["alice answer"]);
+  deepStrictEqual(bench.say("bob", refuse), ["alice refused denied"]);
+  deepStrictEqual(bench.say("alice", candidates), []);
+  strictEqual(bench.hub.sizes.calls, 0);
+});
+
+Deno.test("Hub carries 16 messages with candidates a call", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice");
+  bench.say("bob", register(BOB));
+  const bytes = offerBytes(ALICE);
+  bench.say("alice", encodeMessage({ t: "offer", offer: bytes }));
+  const message = encodeMessage({ t: "candidates", call: callIdOf(bytes), candidates: Uint8Array.of(1) });
+  let carried = 0;
+  for (let i = 0; i < 40; i++) carried += bench.say("alice", message).length;
+  strictEqual(carried, MAX_CANDIDATE_MESSAGES);
+});
+
+Deno.test("Hub does not carry the same offer twice", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice");
+  bench.open("eve");
+  bench.say("bob", register(BOB));
+  const message = offer(ALICE);
+  deepStrictEqual(bench.say("alice", message), ["alice answer", "bob offer"]);
+  deepStrictEqual(bench.say("eve", message), []);
+  strictEqual(bench.hub.counters.get("replayed_offers"), 1);
+});
+
+Deno.test("Hub forgets calls after a minute, and callers' calls when they leave", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice");
+  bench.say("bob", register(BOB));
+  bench.say("alice", offer(ALICE));
+  bench.advance(CALL_HOLD_MS);
+  strictEqual(bench.hub.sizes.calls, 0);
+  bench.now += 1;
+  bench.say("alice", offer(ALICE, { issuedAt: EPOCH_MS + bench.now, expiresAt: EPOCH_MS + bench.now + 1000 }));
+  strictEqual(bench.hub.sizes.calls, 1);
+  bench.hub.handleClosed("alice", bench.now);
+  strictEqual(bench.hub.sizes.calls, 0);
+});
+
+Deno.test("Hub tells callers who wait for a listener that it has left", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice");
+  bench.say("bob", register(BOB, {}, { any: false, keyIds: [], tags: [] }));
+  deepStrictEqual(bench.say("alice", offer(ALICE)), ["alice forwarded", "bob offer"]);
+  bench.hub.handleClosed("bob", bench.now);
+  deepStrictEqual(bench.sent(), ["alice refused unknown"]);
+});
+
+Deno.test("Hub disconnects who sends nonsense, another version or too much", () => {
+  const bench = new Bench();
+  for (const [client, message, reason] of [["a", "x", "malformed"], ["b", '{"v":2,"t":"ping"}', "version"]] as const) {
+    bench.open(client);
+    deepStrictEqual(bench.say(client, message), [`${client} error ${reason}`]);
+    deepStrictEqual(bench.disconnected(), [client]);
+  }
+  bench.open("c");
+  const ping = encodeMessage({ t: "ping" });
+  for (let i = 0; i < MESSAGE_BURST; i++) deepStrictEqual(bench.say("c", ping), ["c pong"]);
+  deepStrictEqual(bench.say("c", ping), ["c error limited"]);
+  deepStrictEqual(bench.say("c", ping), []);
+  deepStrictEqual(bench.disconnected(), ["c"]);
+});
+
+Deno.test("Hub disconnects a client whose messages nobody takes", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  for (let i = 0; i < MAX_QUEUED_MESSAGES + 10; i++) {
+    bench.open(`caller ${i}`, `192.0.2.${i % 200}`);
+    const key = contextOf(1000 + i).key;
+    bench.hub.handleMessage(`caller ${i}`, offer(key), bench.now);
+  }
+  deepStrictEqual(bench.disconnected(), ["bob"]);
+  strictEqual(bench.hub.counters.get("unsent_messages"), 1);
+});
+
+Deno.test("Hub takes four offers a second from one key", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  const answers: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    bench.open(`alice ${i}`);
+    const oneTimeKey = new Uint8Array(32).fill(i);
+    answers.push(bench.say(`alice ${i}`, offer(ALICE, { oneTimeKey }))[0]!.slice(8));
+  }
+  deepStrictEqual(answers, ["answer", "answer", "answer", "answer", "refused limited", "refused limited"]);
+});
+
+Deno.test("Hub takes so many connections from one address, and disconnects who is silent", () => {
+  const bench = new Bench();
+  for (let i = 0; i <= MAX_CLIENTS_PER_SOURCE; i++) bench.open(`client ${i}`);
+  deepStrictEqual(bench.sent(), [`client ${MAX_CLIENTS_PER_SOURCE} error full`]);
+  deepStrictEqual(bench.disconnected(), [`client ${MAX_CLIENTS_PER_SOURCE}`]);
+  bench.open("elsewhere", "192.0.2.2");
+  bench.advance(IDLE_TIMEOUT_MS + 10_000);
+  strictEqual(bench.disconnected().length, MAX_CLIENTS_PER_SOURCE + 1);
+  deepStrictEqual(bench.hub.sizes, { clients: 0, listeners: 0, names: 0, calls: 0 });
+  bench.advance(10_000);
+  strictEqual(bench.hub.pollTimeout(), undefined);
+});
+
+Deno.test("Hub forgets records of those who left when they expire", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  bench.hub.handleClosed("bob", bench.now);
+  bench.advance(RECORD_LIFETIME_MS + 10_000);
+  deepStrictEqual(bench.hub.sizes, { clients: 0, listeners: 0, names: 1, calls: 0 });
+  bench.advance(NAME_HOLD_MS);
+  deepStrictEqual(bench.hub.sizes, { clients: 0, listeners: 0, names: 0, calls: 0 });
+});
+
+Deno.test("Hub answers a registration and an offer with its STUN servers", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.hub.handleMessage("bob", register(BOB), 0);
+  const sent = bench.hub.pollMessage()!;
+  const message: HubMessage = JSON.parse(sent.message);
+  ok(message.t === "registered");
+  deepStrictEqual(message.stun, [":3478"]);
+});
