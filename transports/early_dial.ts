@@ -16,6 +16,12 @@ export const MAX_EARLY_ATTEMPTS = 2;
 /** Datagrams an early attempt may send before anything authenticated has come back on its path. */
 export const MAX_EARLY_DATAGRAMS = 2;
 
+/**
+ * When the second of them leaves: the first may reach the peer's NAT just before the peer's own check has opened it, which
+ * is sent at the same moment, a few Ta later where other pairs go first.
+ */
+export const EARLY_REPEAT_MS = 20;
+
 /** A path to try. */
 export interface EarlyTarget {
   readonly base: Base;

@@ -17,7 +17,7 @@ import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../protocols/quic/events.ts";
 import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
-import { earlyTargets, MAX_EARLY_ATTEMPTS, MAX_EARLY_DATAGRAMS } from "./early_dial.ts";
+import { EARLY_REPEAT_MS, earlyTargets, MAX_EARLY_ATTEMPTS, MAX_EARLY_DATAGRAMS } from "./early_dial.ts";
 import { Gathering } from "./gathering.ts";
 import type { GatheringListener } from "./gathering.ts";
 import { IceCall } from "./ice_call.ts";
@@ -40,6 +40,10 @@ interface Attempt {
   readonly connection: QuicConnection;
   readonly base: Base;
   readonly remote: Address;
+  /** An early attempt knocks a second time then. */
+  repeatAt: number | undefined;
+  /** Whether a check has shown the path to be open. */
+  isOpen: boolean;
 }
 
 /** Which part of the call we are in; each carries what exists only then. */
@@ -94,6 +98,12 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#now = now;
     this.#mux.handleTimeout(now);
     if (this.#offerAt !== undefined && now >= this.#offerAt) this.#offer(now);
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.repeatAt === undefined || now < attempt.repeatAt) continue;
+      attempt.repeatAt = undefined;
+      attempt.connection.repeatInitial();
+      this.#endpointPort.wake();
+    }
     if (this.#state.name === "checking" && now >= this.#state.deadlineAt) this.#failUnreached();
   }
 
@@ -111,6 +121,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     let at = this.#mux.pollTimeout() ?? Infinity;
     if (this.#offerAt !== undefined) at = Math.min(at, this.#offerAt);
     if (this.#state.name === "checking") at = Math.min(at, this.#state.deadlineAt);
+    for (const { repeatAt } of this.#attempts.values()) if (repeatAt !== undefined) at = Math.min(at, repeatAt);
     return at === Infinity ? undefined : at;
   }
 
@@ -283,7 +294,9 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
       { base, remote, tls, transport: this.#node.quic, ...options },
       this.#now,
     );
-    this.#attempts.set(connection, { connection, base, remote });
+    const isEarly = options.maxUnansweredDatagrams !== undefined;
+    const repeatAt = isEarly ? this.#now + EARLY_REPEAT_MS : undefined;
+    this.#attempts.set(connection, { connection, base, remote, repeatAt, isOpen: !isEarly });
     this.#endpointPort.wake();
   }
 
@@ -313,7 +326,10 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     const known = this.#attemptOn(base, remote);
     if (known !== undefined) {
       if (rttMs !== undefined) known.connection.provideRtt(rttMs);
-      known.connection.resendInitial();
+      // Only the first check on the path is news: later ones would repeat what is on its way.
+      if (!known.isOpen) known.connection.resendInitial();
+      known.isOpen = true;
+      known.repeatAt = undefined;
       this.#endpointPort.wake();
       return;
     }

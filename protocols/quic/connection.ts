@@ -380,6 +380,7 @@ export class QuicConnection {
     this.#guard(now, () => {
       this.#parts.handshake.provideSignature(signature);
       advanceHandshake(this.#parts, now);
+      this.#receiver.handleWaiting(now);
     });
     this.#host.wake();
   }
@@ -389,6 +390,7 @@ export class QuicConnection {
     this.#guard(now, () => {
       this.#parts.handshake.provideVerdict(verdict);
       advanceHandshake(this.#parts, now);
+      this.#receiver.handleWaiting(now);
     });
     this.#host.wake();
   }
@@ -411,8 +413,13 @@ export class QuicConnection {
    * path has just been shown to work. Nothing happens once the peer has answered.
    */
   resendInitial(): void {
-    const { spaces, loss, origin } = this.#parts;
     this.release();
+    this.repeatInitial();
+  }
+
+  /** As `resendInitial`, within the limit of `maxUnansweredDatagrams`: a first datagram may have come too early. */
+  repeatInitial(): void {
+    const { spaces, loss, origin } = this.#parts;
     if (origin.peerSourceId !== undefined || spaces.Initial.isDiscarded) return;
     spaces.Initial.cryptoSend.resend();
     spaces.Initial.requestProbes(1);

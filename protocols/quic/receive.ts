@@ -28,6 +28,19 @@ const KEY_RETENTION_PROBE_TIMEOUTS = 3;
 /** A stateless reset is at least this long: RFC 9000 §10.3. */
 export const MIN_STATELESS_RESET_BYTES = 21;
 
+/**
+ * Packets kept that came before their keys, while the handshake is under way: RFC 9001 §5.7. A peer that is done sends at
+ * once, and the packet that gives us the keys may be behind, or a verdict about the peer outstanding.
+ */
+export const MAX_WAITING_PACKETS = 10;
+
+/** A packet without keys yet; the bytes are a copy. */
+interface WaitingPacket {
+  readonly bytes: Uint8Array;
+  readonly base: Base;
+  readonly remote: Address;
+}
+
 /** Receives for one connection. */
 export class Receiver {
   readonly #parts: ConnectionParts;
@@ -35,6 +48,7 @@ export class Receiver {
   readonly #header = new PacketHeader();
   readonly #frames = new FrameDecoder();
   readonly #reason = new TextDecoder();
+  #waiting: WaitingPacket[] = [];
 
   constructor(parts: ConnectionParts, aead: AeadBackend) {
     this.#parts = parts;
@@ -74,7 +88,7 @@ export class Receiver {
         continue;
       }
       const space = this.#spaceOf(buffer, header, now);
-      if (space === undefined) continue;
+      if (space === undefined || this.#keep(space, buffer, header, from)) continue;
       if (!this.#open(space, buffer, header)) {
         if (isFirst && header.type === "1-RTT" && this.handleStatelessReset(buffer, start, end)) return;
         continue;
@@ -87,6 +101,39 @@ export class Receiver {
       this.#handlePacket(space, buffer, path, now);
       if (!parts.state.isOpen) return;
     }
+    this.handleWaiting(now);
+  }
+
+  /** Takes in the packets that came before their keys, as far as these are there now. @throws {TransportError} */
+  handleWaiting(now: number): void {
+    if (this.#waiting.length === 0) return;
+    const { paths, state } = this.#parts;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const header = this.#header;
+    for (const packet of waiting) {
+      const { bytes, base, remote } = packet;
+      if (!state.isOpen) return;
+      if (header.read(bytes, 0, bytes.length) !== undefined) continue;
+      const space = this.#spaceOf(bytes, header, now);
+      if (space === undefined || this.#keep(space, bytes, header, packet) || !this.#open(space, bytes, header)) {
+        continue;
+      }
+      this.#handlePacket(space, bytes, paths.find(base, remote) ?? paths.add(base, remote), now);
+    }
+  }
+
+  /** Keeps a packet whose keys are still to come. @returns Whether it did. */
+  #keep(
+    space: PacketSpace,
+    buffer: Uint8Array,
+    header: PacketHeader,
+    { base, remote }: { readonly base: Base; readonly remote: Address },
+  ): boolean {
+    if (space.opener !== undefined || space.isDiscarded || this.#parts.state.isEstablished) return false;
+    if (this.#waiting.length >= MAX_WAITING_PACKETS) return false;
+    this.#waiting.push({ bytes: buffer.slice(header.start, header.end), base, remote });
+    return true;
   }
 
   /** Ends the connection if the datagram is a stateless reset: RFC 9000 §10.3.1. @returns Whether it is. */

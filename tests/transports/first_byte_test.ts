@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { VirtualNetwork } from "../../lab/mod.ts";
-import type { NatOptions, VirtualHost } from "../../lab/mod.ts";
+import type { NatOptions, VirtualHost, VirtualNat } from "../../lab/mod.ts";
 import { addressOf } from "../../protocols/core/address.ts";
 import { dialName, Echo, HUB_PORT, listenAs, startHub, startStun, STUN_PORT } from "../support/virtual_peers.ts";
 
@@ -12,9 +12,10 @@ const CALL_AT = 5000;
 function world(seed: number): { net: VirtualNetwork; server: VirtualHost; a: VirtualHost; b: VirtualHost } {
   const net = new VirtualNetwork({ seed });
   const server = net.host("server");
-  // 77.5 ms from either peer to the core, where the server is, make 155 ms between them.
-  const a = net.host("a", { behind: net.nat(NAT), rttToCoreMs: PEER_RTT_MS / 2 });
-  const b = net.host("b", { behind: net.nat(NAT), rttToCoreMs: PEER_RTT_MS / 2 });
+  // 77.5 ms from either NAT to the core, where the server is, make 155 ms between the peers.
+  const nat = (): VirtualNat => net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2 });
+  const a = net.host("a", { behind: nat() });
+  const b = net.host("b", { behind: nat() });
   startHub(server);
   startStun(server);
   return { net, server, a, b };
@@ -35,6 +36,7 @@ Deno.test("ice-then-quic: by name, both behind NATs, the echo is back in three r
   deepStrictEqual({ ...times, firstByte: (echo.firstByteAt ?? NaN) - CALL_AT, returned: echo.returned }, {
     gathered: 77.5,
     signaled: 155,
+    checked: 237.5,
     handshake: 310,
     firstByte: 465,
     returned: "hello",
