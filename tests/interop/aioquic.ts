@@ -20,20 +20,22 @@ export const AIOQUIC_PEER = {
 export async function aioquicServer(
   files: { cert: string; key: string },
   alpn: string,
+  options: readonly "--retry"[] = [],
 ): Promise<{ process: PeerProcess; port: number }> {
-  const process = start("server", ["--cert", files.cert, "--key", files.key, "--alpn", alpn]);
+  const process = start("server", ["--cert", files.cert, "--key", files.key, "--alpn", alpn, ...options]);
   const ready = await process.next("ready");
   return { process, port: Number(ready["port"]) };
 }
 
-/** Echoes and, when asked, exchanges with the server on `port`; resolves to what it reports. */
+/** Echoes and exchanges with the server on `port`; resolves to what it reports. */
 export async function aioquicClient(
   port: number,
   files: { cert: string },
-  options: { alpn: string; exchange: boolean },
+  alpn: string,
+  options: readonly ("--exchange" | "--key-update")[] = ["--exchange"],
 ): Promise<Readonly<Record<string, unknown>>> {
-  const args = ["--cert", files.cert, "--port", String(port), "--alpn", options.alpn];
-  await using process = start("client", options.exchange ? [...args, "--exchange"] : args);
+  const args = ["--cert", files.cert, "--port", String(port), "--alpn", alpn, ...options];
+  await using process = start("client", args);
   return await process.next("done");
 }
 

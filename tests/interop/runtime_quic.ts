@@ -52,7 +52,7 @@ async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
 export async function runtimeClient(
   port: number,
   certificate: TestCertificate,
-  options: { alpn: string; exchange: boolean },
+  options: { alpn: string; exchange: boolean; afterEcho?: () => void },
 ): Promise<void> {
   const pinned = {
     hostname: "127.0.0.1",
@@ -64,6 +64,7 @@ export async function runtimeClient(
   };
   const connection = await Deno.connectQuic(pinned);
   await echoOver(await connection.createBidirectionalStream(), "echo of the runtime");
+  options.afterEcho?.();
   if (options.exchange) await exchangeOver(await connection.createBidirectionalStream());
   connection.close({ closeCode: 0, reason: "done" });
   await connection.closed;

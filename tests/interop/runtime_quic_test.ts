@@ -4,13 +4,90 @@
  * @module
  */
 
+import { strictEqual } from "node:assert/strict";
+import { DEFAULT_CIPHER_SUITES } from "../../protocols/tls/config.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
+import { QuicSocket } from "../support/quic_socket.ts";
+import { echoOver, exchangeOver } from "./exchange.ts";
+import { Forwarder } from "./forwarder.ts";
+import { ALPN, certificateTls, ourClient, pinningTls, serveOne } from "./ours.ts";
 import { runtimeClient, runtimeServer } from "./runtime_quic.ts";
 
+Deno.test("The runtime's QUIC exchanges 8 MiB each way with itself, certificate pinned", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using server = runtimeServer(certificate, ALPN);
+  await runtimeClient(server.port, certificate, { alpn: ALPN, exchange: true });
+});
+
 for (const algorithm of ["Ed25519", "P-256"] as const) {
-  Deno.test(`The runtime's QUIC exchanges 8 MiB each way with itself, ${algorithm} certificate pinned`, async () => {
+  Deno.test(`Our client exchanges 8 MiB each way with the runtime's server, ${algorithm}`, async () => {
     const certificate = selfSignedCertificate(algorithm);
-    await using server = runtimeServer(certificate, "q2q");
-    await runtimeClient(server.port, certificate, { alpn: "q2q", exchange: true });
+    await using server = runtimeServer(certificate, ALPN);
+    await ourClient(server.port, pinningTls(certificate), { exchange: true });
+  });
+
+  Deno.test(`Our server exchanges 8 MiB each way with the runtime's client, ${algorithm}`, async () => {
+    const certificate = selfSignedCertificate(algorithm);
+    await using socket = QuicSocket.server(certificateTls(certificate));
+    await Promise.all([
+      serveOne(socket),
+      runtimeClient(socket.port, certificate, { alpn: ALPN, exchange: true }),
+    ]);
   });
 }
+
+for (const suite of DEFAULT_CIPHER_SUITES) {
+  Deno.test(`Our client and the runtime's server echo with ${suite}`, async () => {
+    const certificate = selfSignedCertificate("Ed25519");
+    await using server = runtimeServer(certificate, ALPN);
+    await ourClient(server.port, pinningTls(certificate, [suite]), { exchange: false });
+  });
+
+  Deno.test(`Our server and the runtime's client echo with ${suite}`, async () => {
+    const certificate = selfSignedCertificate("Ed25519");
+    await using socket = QuicSocket.server(certificateTls(certificate, [suite]));
+    await Promise.all([
+      serveOne(socket),
+      runtimeClient(socket.port, certificate, { alpn: ALPN, exchange: false }),
+    ]);
+  });
+}
+
+Deno.test("Our client exchanges 8 MiB each way with the runtime over a path that loses and reorders", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using server = runtimeServer(certificate, ALPN);
+  await using path = new Forwarder(server.port, { loss: 0.01, reordering: 0.01, seed: 2 });
+  await ourClient(path.insidePort, pinningTls(certificate), { exchange: true });
+});
+
+Deno.test("Our server exchanges 8 MiB each way with the runtime over a path that loses and reorders", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using socket = QuicSocket.server(certificateTls(certificate));
+  await using path = new Forwarder(socket.port, { loss: 0.01, reordering: 0.01, seed: 3 });
+  await Promise.all([
+    serveOne(socket),
+    runtimeClient(path.insidePort, certificate, { alpn: ALPN, exchange: true }),
+  ]);
+});
+
+Deno.test("The runtime's server follows our client through a NAT that rebinds (RFC 9000 §9.3)", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using server = runtimeServer(certificate, ALPN);
+  await using path = new Forwarder(server.port);
+  await using socket = new QuicSocket();
+  const session = await socket.connect(path.insidePort, pinningTls(certificate));
+  await echoOver(await session.openStream(), "before");
+  path.rebind();
+  await echoOver(await session.openStream(), "after");
+  await exchangeOver(await session.openStream());
+});
+
+Deno.test("Our server follows the runtime's client through a NAT that rebinds (RFC 9000 §9.3)", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using socket = QuicSocket.server(certificateTls(certificate));
+  await using path = new Forwarder(socket.port);
+  const served = serveOne(socket);
+  await runtimeClient(path.insidePort, certificate, { alpn: ALPN, exchange: true, afterEcho: () => path.rebind() });
+  const session = await served;
+  strictEqual(session.path.remote.port, path.outsidePort);
+});

@@ -102,6 +102,8 @@ async def run_client(options):
     connection.connect(("127.0.0.1", options.port))
     await connection.wait_connected()
     result = {"echo": "ok" if await echo(connection) else "wrong"}
+    if options.key_update:
+        connection.request_key_update()
     if options.exchange:
         result["exchange"] = "ok" if await exchange(connection) else "wrong"
     connection.close()
@@ -132,7 +134,8 @@ def main():
     parser.add_argument("--key", help="PEM file")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--exchange", action="store_true")
-    parser.add_argument("--retry", action="store_true")
+    parser.add_argument("--key-update", action="store_true", help="client: change keys between echo and exchange")
+    parser.add_argument("--retry", action="store_true", help="server: validate addresses by Retry")
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     if options.packages:

@@ -1,0 +1,97 @@
+/**
+ * Our QUIC endpoint on a real socket of 127.0.0.1, with sessions as promises and Web Streams: for tests against peers that
+ * have sockets too.
+ *
+ * @module
+ */
+
+import { DenoHost } from "../../io/deno_host.ts";
+import { Driver } from "../../io/driver.ts";
+import { addressOf } from "../../protocols/core/address.ts";
+import type { Base } from "../../protocols/core/machine.ts";
+import type { EndpointConfig, TlsSettings, TransportSettings } from "../../protocols/quic/config.ts";
+import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
+import type { QuicConnection } from "../../protocols/quic/connection.ts";
+import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
+import type { EndpointEvent } from "../../protocols/quic/events.ts";
+import { Session } from "../../transports/session.ts";
+
+/** Ends every socket's connections when it is disposed of. */
+export class QuicSocket implements AsyncDisposable {
+  readonly #host = new DenoHost();
+  readonly #endpoint: QuicEndpoint;
+  readonly #driver: Driver<EndpointEvent>;
+  readonly #base: Base;
+  readonly #sessions = new Map<QuicConnection, Session>();
+  readonly #pending = new Map<QuicConnection, PromiseWithResolvers<Session>>();
+  readonly #accepted: Session[] = [];
+  #accepting: PromiseWithResolvers<Session> | undefined;
+
+  constructor(config: Partial<EndpointConfig> = {}) {
+    this.#endpoint = new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, ...config }, this.#host.random);
+    this.#driver = new Driver(this.#endpoint, this.#host, (event) => this.#handle(event));
+    this.#base = this.#host.bind(addressOf("127.0.0.1", 0));
+  }
+
+  /** A server for whoever comes, on a free port. */
+  static server(tls: TlsSettings, transport: TransportSettings = DEFAULT_TRANSPORT_SETTINGS): QuicSocket {
+    return new QuicSocket({ server: { tls, transport } });
+  }
+
+  get port(): number {
+    return this.#base.local.port;
+  }
+
+  /** Resolves when the handshake is complete. @throws {Error} With code and reason if it fails. */
+  connect(
+    port: number,
+    tls: TlsSettings,
+    transport: TransportSettings = DEFAULT_TRANSPORT_SETTINGS,
+  ): Promise<Session> {
+    const remote = addressOf("127.0.0.1", port);
+    const connection = this.#endpoint.connect({ base: this.#base, remote, tls, transport }, this.#host.now());
+    const pending = Promise.withResolvers<Session>();
+    this.#pending.set(connection, pending);
+    this.#driver.drain();
+    return pending.promise;
+  }
+
+  /** The next session a peer began, once its handshake is complete. One caller at a time. */
+  accept(): Promise<Session> {
+    const session = this.#accepted.shift();
+    if (session !== undefined) return Promise.resolve(session);
+    this.#accepting = Promise.withResolvers<Session>();
+    return this.#accepting.promise;
+  }
+
+  /** Closes every connection and, when CONNECTION_CLOSE has left, the socket. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    for (const session of sessions) session.close();
+    await Promise.all(sessions.map((session) => session.closed));
+    this.#host[Symbol.dispose]();
+  }
+
+  #handle(event: EndpointEvent): void {
+    if (event.type === "incoming") return;
+    const { connection, event: inner } = event;
+    if (inner.type === "handshakeComplete") {
+      this.#established(connection, inner.peer?.ed25519PublicKey ?? new Uint8Array(32));
+    } else if (inner.type === "closed") {
+      this.#pending.get(connection)?.reject(new Error(`The handshake failed: ${JSON.stringify(inner)}`));
+      this.#pending.delete(connection);
+    }
+    this.#sessions.get(connection)?.handleEvent(inner);
+    if (inner.type === "closed") this.#sessions.delete(connection);
+  }
+
+  #established(connection: QuicConnection, peer: Uint8Array): void {
+    const driver = { now: () => this.#host.now(), drain: () => this.#driver.drain() };
+    const session = new Session({ transport: "test", connection, peer, times: {}, startedAt: this.#host.now() }, driver);
+    this.#sessions.set(connection, session);
+    const pending = this.#pending.get(connection) ?? this.#accepting;
+    if (pending === undefined) this.#accepted.push(session);
+    else pending.resolve(session);
+    if (!this.#pending.delete(connection)) this.#accepting = undefined;
+  }
+}
