@@ -5,7 +5,9 @@
  */
 
 import type { Address } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
 import type { CandidateProvider } from "./provider.ts";
 import { Ready } from "./ready.ts";
 
@@ -15,8 +17,8 @@ export interface FixedCandidatesOptions {
 }
 
 /**
- * Offers each address as if a server had seen it, behind the first socket of its family: where packets come in through a
- * forwarded port is the router's business, where they leave is ours.
+ * Offers each address as if a server had seen it, behind the first socket of its family that is on a network: where packets
+ * come in through a forwarded port is the router's business, where they leave is ours.
  */
 export function fixedCandidates(options: FixedCandidatesOptions): CandidateProvider {
   return {
@@ -24,10 +26,16 @@ export function fixedCandidates(options: FixedCandidatesOptions): CandidateProvi
     gather(bases): Ready {
       const candidates: LocalCandidate[] = [];
       for (const address of options.addresses) {
-        const base = bases.find((base) => base.kind === "socket" && base.local.family === address.family);
+        const base = bases.find((base) => mayStandFor(base, address));
         if (base !== undefined) candidates.push({ type: "srflx", address, base });
       }
       return new Ready(candidates);
     },
   };
+}
+
+function mayStandFor(base: Base, address: Address): boolean {
+  if (base.kind !== "socket" || base.local.family !== address.family) return false;
+  const [here, there] = [scopeOf(base.local), scopeOf(address)];
+  return here === there || (here !== "loopback" && here !== "link-local" && there !== "loopback");
 }

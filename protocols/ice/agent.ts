@@ -23,6 +23,7 @@ import { decodeStun, isAuthentic, type StunMessage } from "../stun/npm_stun.ts";
 import { Transaction } from "../stun/transaction.ts";
 import { CandidateTable, type RemoteCandidateOptions } from "./candidate_table.ts";
 import { Checklist } from "./checklist.ts";
+import { type Check, ChecksInFlight, isCurrent } from "./checks_in_flight.ts";
 import {
   encodeCheck,
   encodeCheckError,
@@ -43,9 +44,6 @@ import type { IceConfig, IceCredentials, IceEvent, IceRole, PairReport, ValidPai
 /** Answers waiting to be sent at most; a request that finds the queue full is dropped, and comes again. */
 export const MAX_QUEUED_ANSWERS = 32;
 
-/** Checks under way at most, those included that only wait for a late response: the oldest of these go. */
-export const MAX_CHECKS = 256;
-
 /** What an agent starts from. */
 export interface IceAgentOptions {
   readonly role: IceRole;
@@ -55,13 +53,6 @@ export interface IceAgentOptions {
   readonly now: number;
   readonly random: Random;
   readonly config?: Partial<IceConfig>;
-}
-
-interface Check {
-  readonly pair: Pair;
-  readonly transaction: Transaction;
-  readonly role: IceRole;
-  readonly isNomination: boolean;
 }
 
 type State =
@@ -82,7 +73,7 @@ export class IceAgent implements Machine<IceEvent> {
   readonly #candidates: CandidateTable;
   readonly #checklist: Checklist;
   readonly #nomination: Nomination;
-  readonly #checks = new Map<string, Check>();
+  readonly #checks = new ChecksInFlight();
   readonly #answers: Datagram[] = [];
   readonly #events: IceEvent[] = [];
   readonly #drops = new Map<string, number>();
@@ -96,13 +87,20 @@ export class IceAgent implements Machine<IceEvent> {
   #nextCheckAt: number;
   #lastSentAt = 0;
 
-  /** @throws {RangeError} If our own credentials are too short to be hard to guess (RFC 8445 §5.3). */
+  /**
+   * @throws {RangeError} If our own credentials are too short to be hard to guess (RFC 8445 §5.3), Ta is below 5 ms
+   * (RFC 8445 §14.2) or keep-alives are closer than 15 s (RFC 8445 §11).
+   */
   constructor(options: IceAgentOptions) {
     const { ufrag, password } = options.local;
     if (ufrag.length < 4 || password.length < 22) {
       throw new RangeError("Cannot start ICE: it takes a fragment of 4 and a password of 22 characters");
     }
     this.#config = Object.freeze({ ...DEFAULT_ICE_CONFIG, ...options.config });
+    if (!(this.#config.taMs >= 5)) throw new RangeError(`Cannot start ICE: taMs is below 5: ${this.#config.taMs}`);
+    if (!(this.#config.keepaliveMs >= 15_000)) {
+      throw new RangeError(`Cannot start ICE: keepaliveMs is below 15000: ${this.#config.keepaliveMs}`);
+    }
     this.#random = options.random;
     this.#local = options.local;
     this.#localKey = integrityKeyOf(options.local);
@@ -142,7 +140,7 @@ export class IceAgent implements Machine<IceEvent> {
 
   /** Whether a response with this transaction key (`transactionKey` of `stun/classify.ts`) belongs here. */
   ownsTransaction(key: string): boolean {
-    return this.#checks.has(key);
+    return this.#checks.find(key) !== undefined;
   }
 
   setRemoteCredentials(credentials: IceCredentials, _now: number): void {
@@ -217,7 +215,7 @@ export class IceAgent implements Machine<IceEvent> {
     if (error.remote === undefined || !isNoWay(error.code)) return;
     const pair = this.#checklist.find(error.base, error.remote);
     if (pair?.state.name !== "in-progress") return;
-    this.#checks.delete(pair.state.transaction.key);
+    this.#checks.delete(pair.state.transaction);
     this.#fail(pair, error.code, now);
   }
 
@@ -236,10 +234,7 @@ export class IceAgent implements Machine<IceEvent> {
   }
 
   handleTimeout(now: number): void {
-    for (const [key, check] of this.#checks) {
-      check.transaction.handleTimeout(now);
-      if (check.transaction.pollEvent()?.type !== "timeout") continue;
-      this.#checks.delete(key);
+    for (let check = this.#checks.takeExpired(now); check !== undefined; check = this.#checks.takeExpired(now)) {
       if (check.isNomination) this.#nomination.reopen();
       if (isCurrent(check)) this.#fail(check.pair, "timeout", now);
     }
@@ -258,12 +253,8 @@ export class IceAgent implements Machine<IceEvent> {
   pollTransmit(now: number): Datagram | undefined {
     const answer = this.#answers.shift();
     if (answer !== undefined) return answer;
-    for (const { transaction, pair } of this.#checks.values()) {
-      const request = transaction.pollTransmit(now);
-      if (request === undefined) continue;
-      pair.requestsSent++;
-      return request;
-    }
+    const again = this.#checks.pollTransmit(now);
+    if (again !== undefined) return again;
     if (now >= this.#nextCheckAt) {
       const request = this.#startCheck(now);
       if (request !== undefined) return request;
@@ -276,8 +267,7 @@ export class IceAgent implements Machine<IceEvent> {
   }
 
   pollTimeout(): number | undefined {
-    let at = Infinity;
-    for (const { transaction } of this.#checks.values()) at = Math.min(at, transaction.pollTimeout() ?? Infinity);
+    let at = this.#checks.dueAt;
     if (this.#nextToCheck() !== undefined) at = Math.min(at, this.#nextCheckAt);
     for (const { state } of this.#checklist.pairs) {
       if (state.name === "failed" && state.retryAt !== undefined) at = Math.min(at, state.retryAt);
@@ -319,20 +309,10 @@ export class IceAgent implements Machine<IceEvent> {
     this.#checklist.untrigger(pair);
     if (isNomination) this.#nomination.enterSent(pair);
     else pair.enterInProgress(transaction);
-    this.#makeRoomForCheck();
-    this.#checks.set(transaction.key, { pair, transaction, role: this.#role, isNomination });
+    this.#checks.add({ pair, transaction, role: this.#role, isNomination });
     this.#nextCheckAt = now + this.#config.taMs;
     pair.requestsSent++;
     return transaction.pollTransmit(now);
-  }
-
-  #makeRoomForCheck(): void {
-    if (this.#checks.size < MAX_CHECKS) return;
-    for (const [key, check] of this.#checks) {
-      if (isCurrent(check) || check.isNomination) continue;
-      this.#checks.delete(key);
-      return;
-    }
   }
 
   /** RFC 8445 §14.3, but see the head of this file. */
@@ -407,8 +387,7 @@ export class IceAgent implements Machine<IceEvent> {
 
   /** RFC 8445 §7.2.5. */
   #handleResponse(datagram: Datagram, now: number): void {
-    const key = transactionKey(datagram.payload);
-    const check = this.#checks.get(key);
+    const check = this.#checks.find(transactionKey(datagram.payload));
     if (check === undefined || this.#remote === undefined) return this.#drop("response to nothing");
     const message = decodeStun(datagram.payload);
     if (!message.ok) return this.#drop(message.reason);
@@ -417,7 +396,7 @@ export class IceAgent implements Machine<IceEvent> {
     check.transaction.handleDatagram(datagram, now);
     const event = check.transaction.pollEvent();
     if (event?.type !== "response") return this.#drop("response to nothing");
-    this.#checks.delete(key);
+    this.#checks.delete(check.transaction);
     const { pair } = check;
     if (check.isNomination) this.#nomination.reopen();
     if (message.class === "error") return this.#handleErrorResponse(check, message, now);
@@ -531,18 +510,13 @@ export class IceAgent implements Machine<IceEvent> {
   }
 
   #removePair(pair: Pair): void {
-    if (pair.state.name === "in-progress") this.#checks.delete(pair.state.transaction.key);
+    if (pair.state.name === "in-progress") this.#checks.delete(pair.state.transaction);
     this.#checklist.remove(pair);
   }
 
   #drop(reason: string): void {
     this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1);
   }
-}
-
-/** Whether the pair's state hangs on this check, and not on one that was started since. */
-function isCurrent({ pair, transaction }: Check): boolean {
-  return pair.state.name === "in-progress" && pair.state.transaction === transaction;
 }
 
 /** One line for people. */

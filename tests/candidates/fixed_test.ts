@@ -14,12 +14,12 @@ candidateProviderContract({
   doneWithinMs: 0,
 });
 
-Deno.test("Fixed candidates stand for the first socket of their family", () => {
-  const bases = ["[2001:db8::5]:1000", "192.168.1.5:1000", "10.0.0.5:1000"].map(socketBase);
+Deno.test("Fixed candidates stand for the first socket of their family that is on a network", () => {
+  const bases = ["[2001:db8::5]:1000", "127.0.0.1:1000", "192.168.1.5:1000", "10.0.0.5:1000"].map(socketBase);
   const machine = fixedCandidates({ addresses: [forwarded] }).gather(bases, { now: 0, random: seededRandom(1) });
   const events: (CandidateEvent | undefined)[] = [machine.pollEvent(), machine.pollEvent(), machine.pollEvent()];
   deepStrictEqual(events, [
-    { type: "candidate", candidate: { type: "srflx", address: forwarded, base: bases[1] } },
+    { type: "candidate", candidate: { type: "srflx", address: forwarded, base: bases[2] } },
     { type: "done" },
     undefined,
   ]);

@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { type Address, addressOf } from "../../../protocols/core/address.ts";
 import type { Datagram } from "../../../protocols/core/machine.ts";
-import { IceAgent, MAX_CHECKS, MAX_QUEUED_ANSWERS } from "../../../protocols/ice/agent.ts";
+import { IceAgent, MAX_QUEUED_ANSWERS } from "../../../protocols/ice/agent.ts";
+import { MAX_CHECKS } from "../../../protocols/ice/checks_in_flight.ts";
 import { encodeCheck, integrityKeyOf } from "../../../protocols/ice/connectivity_check.ts";
 import type { IceConfig } from "../../../protocols/ice/types.ts";
 import { transactionKey } from "../../../protocols/stun/classify.ts";

@@ -331,8 +331,11 @@ Deno.test("Agent forgets the pairs of a candidate that is withdrawn, but no pair
   strictEqual(b.agent.report().length, 2);
 });
 
-Deno.test("Agent refuses credentials that are easy to guess (RFC 8445 §5.3)", () => {
+Deno.test("Agent refuses credentials that are easy to guess, and times out of range (RFC 8445 §5.3, §11, §14.2)", () => {
   const options = { role: "controlling", now: 0, random: seededRandom(1) } as const;
   throws(() => new IceAgent({ ...options, local: { ufrag: "abc", password: "x".repeat(22) } }), RangeError);
   throws(() => new IceAgent({ ...options, local: { ufrag: "abcd", password: "x".repeat(21) } }), RangeError);
+  const local = { ufrag: "abcd", password: "x".repeat(22) };
+  throws(() => new IceAgent({ ...options, local, config: { taMs: 4 } }), RangeError);
+  throws(() => new IceAgent({ ...options, local, config: { keepaliveMs: 14_999 } }), RangeError);
 });
