@@ -139,7 +139,6 @@ export class ReceivedPackets {
   #largestReceivedAt = 0;
   #largestAckEliciting = -1;
   #ackElicitingCount = 0;
-  #hasNews = false;
   #ackAt: number | undefined = undefined;
 
   constructor(options: AckOptions) {
@@ -147,14 +146,12 @@ export class ReceivedPackets {
     this.#maxAckDelayMs = options.maxAckDelayMs;
   }
 
-  /** When an ACK must be sent at the latest (an instant in the past: at once), `undefined` if none is owed. */
+  /**
+   * When an ACK must be sent at the latest (an instant in the past: at once), `undefined` if none is owed. One that is owed
+   * goes along with any packet that leaves earlier: RFC 9000 §13.2.1.
+   */
   get ackAt(): number | undefined {
     return this.#ackAt;
-  }
-
-  /** Whether an ACK would say anything new: then it goes along with a packet that is sent anyway (RFC 9000 §13.2.1). */
-  get hasNews(): boolean {
-    return this.#hasNews;
   }
 
   /** What the ACK Delay field has to say at `now`, in ms: RFC 9000 §13.2.5. */
@@ -171,7 +168,6 @@ export class ReceivedPackets {
   onReceived(packetNumber: number, isAckEliciting: boolean, now: number): void {
     const largest = this.ranges.largest;
     if (!this.ranges.add(packetNumber)) return;
-    this.#hasNews = true;
     if (packetNumber > largest) this.#largestReceivedAt = now;
     if (!isAckEliciting) return;
     this.#ackElicitingCount++;
@@ -186,7 +182,6 @@ export class ReceivedPackets {
   onAckSent(): void {
     this.#ackAt = undefined;
     this.#ackElicitingCount = 0;
-    this.#hasNews = false;
   }
 
   /** A packet with an ACK frame of ours was acknowledged: RFC 9000 §13.2.4. */

@@ -126,13 +126,11 @@ Deno.test("ReceivedPackets acknowledges every second ack-eliciting packet at onc
   strictEqual(received.ackAt, undefined);
   received.onReceived(0, true, 100);
   strictEqual(received.ackAt, 125);
-  strictEqual(received.hasNews, true);
   strictEqual(received.ackDelayMs(110), 10);
   received.onReceived(1, true, 112);
   strictEqual(received.ackAt, 112);
   received.onAckSent();
   strictEqual(received.ackAt, undefined);
-  strictEqual(received.hasNews, false);
   received.onReceived(2, true, 200);
   strictEqual(received.ackAt, 225);
 });
@@ -141,7 +139,6 @@ Deno.test("ReceivedPackets owes nothing for packets that are not ack-eliciting (
   const received = new ReceivedPackets({ isImmediate: false, maxAckDelayMs: 25 });
   for (let n = 0; n < 10; n++) received.onReceived(n, false, n);
   strictEqual(received.ackAt, undefined);
-  strictEqual(received.hasNews, true);
   strictEqual(received.ackDelayMs(19), 10);
 });
 
@@ -175,5 +172,4 @@ Deno.test("ReceivedPackets ignores a duplicate", () => {
   strictEqual(received.isDuplicate(1), false);
   received.onReceived(0, true, 101);
   strictEqual(received.ackAt, undefined);
-  strictEqual(received.hasNews, false);
 });
