@@ -56,6 +56,7 @@ export class MemoryHub implements Signaling {
     if (options.signal.aborted) return Promise.reject(options.signal.reason);
     const client: MemoryClient = new MemoryClient(() => this.#close(client));
     this.#clients.add(client);
+    options.signal.addEventListener("abort", () => this.#close(client), { once: true });
     this.#machine.handleOpen(client, "memory", this.#now());
     return Promise.resolve({
       send: (message: string): void => {
@@ -64,21 +65,15 @@ export class MemoryHub implements Signaling {
         }
         if (!this.#clients.has(client)) return;
         this.#machine.handleMessage(client, message, this.#now());
-        this.#deliver();
+        this.deliver();
       },
       messages: client.queue.stream,
       close: () => this.#close(client),
     });
   }
 
-  #close(client: MemoryClient): void {
-    if (!this.#clients.delete(client)) return;
-    client.queue.close();
-    this.#machine.handleClosed(client, this.#now());
-    this.#deliver();
-  }
-
-  #deliver(): void {
+  /** Delivers what the hub wants sent; to be called when something other than a channel has moved it. */
+  deliver(): void {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     this.#machine.handleTimeout(this.#now());
@@ -89,5 +84,12 @@ export class MemoryHub implements Signaling {
     for (let client = this.#machine.pollDisconnect(); client; client = this.#machine.pollDisconnect()) {
       this.#close(client);
     }
+  }
+
+  #close(client: MemoryClient): void {
+    if (!this.#clients.delete(client)) return;
+    client.queue.close();
+    this.#machine.handleClosed(client, this.#now());
+    this.deliver();
   }
 }
