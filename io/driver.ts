@@ -91,10 +91,12 @@ export class Driver<Event> implements HostSink {
   /** Whether the burst ended before the machine ran dry. */
   #transmit(): boolean {
     const now = this.#host.now();
-    for (let sent = 0; this.#hasRoom; sent++) {
-      if (sent === MAX_BURST_DATAGRAMS) return true;
+    for (let sent = 0; this.#hasRoom;) {
+      if (sent >= MAX_BURST_DATAGRAMS) return true;
       const datagram = this.#machine.pollTransmit(now);
       if (datagram === undefined) return false;
+      const { payload, segmentBytes } = datagram;
+      sent += segmentBytes === undefined ? 1 : Math.ceil(payload.length / segmentBytes);
       this.#hasRoom = this.#host.send(datagram);
     }
     return false;
