@@ -275,7 +275,8 @@ export function acceptWebSocket(
       if (text === undefined) webSocket.close(1003);
       else handler.handleMessage(text);
     });
-    webSocket.on("error", () => webSocket.terminate());
+    // The library has closed it, with the code of RFC 6455 §7.4.1, and "close" follows.
+    webSocket.on("error", () => {});
     webSocket.on("close", () => handler.handleClosed());
   });
 }
