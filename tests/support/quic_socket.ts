@@ -87,7 +87,10 @@ export class QuicSocket implements AsyncDisposable {
 
   #established(connection: QuicConnection, peer: Uint8Array): void {
     const driver = { now: () => this.#host.now(), drain: () => this.#driver.drain() };
-    const session = new Session({ transport: "test", connection, peer, times: {}, startedAt: this.#host.now() }, driver);
+    const session = new Session(
+      { transport: "test", connection, peer, times: {}, startedAt: this.#host.now() },
+      driver,
+    );
     this.#sessions.set(connection, session);
     const pending = this.#pending.get(connection) ?? this.#accepting;
     if (pending === undefined) this.#accepted.push(session);
