@@ -1,6 +1,6 @@
 /**
- * Priorities and foundations of candidates, the order of pairs, and the order of local addresses (RFC 8445 §5.1.1.3, §5.1.2,
- * §6.1.2.3; RFC 8421).
+ * Priorities and foundations of candidates, and the order of pairs (RFC 8445 §5.1.1.3, §5.1.2, §6.1.2.3). The order of local
+ * addresses (RFC 8421) comes with them, as local preference.
  *
  * @module
  */
@@ -43,32 +43,4 @@ export function comparePairs(a: PairPriority, b: PairPriority): number {
   return Math.min(b.controlling, b.controlled) - Math.min(a.controlling, a.controlled) ||
     Math.max(b.controlling, b.controlled) - Math.max(a.controlling, a.controlled) ||
     Number(b.controlling > b.controlled) - Number(a.controlling > a.controlled);
-}
-
-/**
- * Local preferences for addresses of both families (RFC 8421 §4): IPv6 first, then IPv4 at every Hi-th place, where
- * Hi = (N4 + N6) / N4, so that a family that is broken delays the other by few checks. Interfaces with no way to the public
- * Internet come after all others.
- *
- * @param interfaces One for each address, in the host's order.
- * @returns A preference for each, in the same order, all different.
- */
-export function localPreferences(
-  interfaces: readonly { readonly family: 4 | 6; readonly hasDefaultRoute: boolean }[],
-): number[] {
-  const preferences = new Array<number>(interfaces.length).fill(0);
-  let next = MAX_LOCAL_PREFERENCE;
-  for (const hasDefaultRoute of [true, false]) {
-    const v4: number[] = [];
-    const v6: number[] = [];
-    interfaces.forEach((one, index) => {
-      if (one.hasDefaultRoute === hasDefaultRoute) (one.family === 4 ? v4 : v6).push(index);
-    });
-    const headStart = v4.length === 0 ? Infinity : Math.floor((v4.length + v6.length) / v4.length);
-    for (let place = 1; v4.length + v6.length > 0; place++) {
-      const index = (place % headStart === 0 ? v4.shift() ?? v6.shift() : v6.shift() ?? v4.shift())!;
-      preferences[index] = next--;
-    }
-  }
-  return preferences;
 }

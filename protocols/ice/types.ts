@@ -21,7 +21,7 @@ export interface IceCredentials {
 
 /** What an agent goes by; complete and never written. */
 export interface IceConfig {
-  /** Time between two new checks: what {@linkcode agreedTaMs} says. */
+  /** Time between two new checks: the larger of both sides' proposals (RFC 8445 §14.2). */
   readonly taMs: number;
   /** First retransmission of a check at the earliest: RFC 8445 §14.3 wants at least 500. */
   readonly rtoMs: number;
@@ -68,11 +68,6 @@ export const DEFAULT_ICE_CONFIG: IceConfig = Object.freeze({
   keepTryingUntil: undefined,
   retryMs: 2000,
 });
-
-/** Ta of both: the larger proposal, and the default when the peer proposes none (RFC 8445 §14.2). */
-export function agreedTaMs(own: number, peer: number | undefined): number {
-  return peer === undefined ? Math.max(own, DEFAULT_ICE_CONFIG.taMs) : Math.max(own, peer);
-}
 
 /** A pair that a check has proved in our direction: RFC 8445 §7.2.5.3.2. Packets go from `base` to `remote`. */
 export interface ValidPair {

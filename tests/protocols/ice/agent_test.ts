@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { addressOf, parseAddress } from "../../../protocols/core/address.ts";
 import { IceAgent } from "../../../protocols/ice/agent.ts";
-import { agreedTaMs, DEFAULT_ICE_CONFIG } from "../../../protocols/ice/types.ts";
+import { DEFAULT_ICE_CONFIG } from "../../../protocols/ice/types.ts";
 import { IcePair } from "../../support/ice_pair.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 
@@ -70,13 +70,6 @@ Deno.test("Agent sends its first check at once and the others each Ta (RFC 8445 
   ]);
   strictEqual(a.agent.report().length, 4);
   strictEqual(b.agent.report().length, 4);
-});
-
-Deno.test("Agents agree on the larger Ta, and on the default with a peer that proposes none (RFC 8445 §14.2)", () => {
-  strictEqual(agreedTaMs(5, 5), 5);
-  strictEqual(agreedTaMs(5, 20), 20);
-  strictEqual(agreedTaMs(20, 5), 20);
-  strictEqual(agreedTaMs(5, undefined), 50);
 });
 
 Deno.test("Agent repeats a check that is lost (RFC 8445 §14.3)", () => {

@@ -1,13 +1,7 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { strictEqual } from "node:assert/strict";
 import { addressOf } from "../../../protocols/core/address.ts";
 import type { LocalCandidate } from "../../../protocols/core/candidate.ts";
-import {
-  candidatePriority,
-  comparePairs,
-  foundationOf,
-  localPreferences,
-  type PairPriority,
-} from "../../../protocols/ice/priority.ts";
+import { candidatePriority, comparePairs, foundationOf, type PairPriority } from "../../../protocols/ice/priority.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 import { socketBase } from "../../support/ice_pair.ts";
 
@@ -60,32 +54,6 @@ Deno.test("Foundations are equal for one type, base address and server (RFC 8445
     candidate(one, { server: addressOf("198.51.100.2", 3478) }),
   ];
   strictEqual(new Set(different.map(foundationOf)).size, different.length);
-});
-
-Deno.test("Local preferences interleave the families (RFC 8421 §4)", () => {
-  const order = (families: readonly (4 | 6)[]): string => {
-    const preferences = localPreferences(families.map((family) => ({ family, hasDefaultRoute: true })));
-    return families.map((family, index) => ({ family, preference: preferences[index]! }))
-      .sort((a, b) => b.preference - a.preference).map(({ family }) => family).join("");
-  };
-  strictEqual(order([4, 6]), "64");
-  strictEqual(order([4, 4, 6, 6]), "6464");
-  // Hi = (2 + 6) / 2 = 4: every fourth is IPv4.
-  strictEqual(order([4, 4, 6, 6, 6, 6, 6, 6]), "66646664");
-  strictEqual(order([4, 4, 4, 6]), "4446");
-  strictEqual(order([4, 4]), "44");
-  strictEqual(order([6]), "6");
-  strictEqual(order([]), "");
-});
-
-Deno.test("Local preferences put interfaces without a default route last (RFC 8421 §4)", () => {
-  const preferences = localPreferences([
-    { family: 6, hasDefaultRoute: false },
-    { family: 4, hasDefaultRoute: true },
-    { family: 4, hasDefaultRoute: false },
-    { family: 6, hasDefaultRoute: true },
-  ]);
-  deepStrictEqual(preferences, [65533, 65534, 65532, 65535]);
 });
 
 function formula({ controlling, controlled }: PairPriority): bigint {
