@@ -7,72 +7,27 @@
 
 import type { Address } from "../core/address.ts";
 import type { Base } from "../core/machine.ts";
-import type { Random } from "../core/random.ts";
 import { unreachable } from "../core/unreachable.ts";
-import type { AeadBackend } from "../crypto/aead.ts";
 import type { Verdict } from "../tls/events.ts";
-import type { TlsSettings, TransportSettings } from "./config.ts";
-import { NewReno } from "./congestion.ts";
-import type { ConnectionIdRegistry } from "./connection_ids.ts";
-import { ACTIVE_CONNECTION_ID_LIMIT, LocalConnectionIds, RemoteConnectionIds } from "./connection_ids.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
-import { ConnectionState } from "./connection_state.ts";
+import { makeParts } from "./connection_setup.ts";
+import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { CloseReason, State } from "./connection_state.ts";
-import { Datagrams } from "./datagrams.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
-import type { ConnectionEvent, DropReason } from "./events.ts";
-import { Fifo } from "./fifo.ts";
-import { Handshake } from "./handshake.ts";
-import { Idle } from "./idle.ts";
-import { KeyUpdate } from "./key_update.ts";
-import { LossDetection } from "./loss_detection.ts";
+import type { ConnectionEvent } from "./events.ts";
 import { onPathTimeout, pathTimeoutAt } from "./migration.ts";
-import { Mtu } from "./mtu.ts";
-import { Pacer } from "./pacer.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
-import { PacketSpace } from "./packet_space.ts";
-import { Paths } from "./path.ts";
 import { Receiver } from "./receive.ts";
 import { onLossTimeout } from "./recovery.ts";
-import { Rtt } from "./rtt.ts";
-import { maxFrameBytes, Sender } from "./send.ts";
+import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
 import type { Transmission } from "./send.ts";
-import type { Directionality, Role } from "./stream_id.ts";
-import { Streams } from "./streams.ts";
 import type { StreamEvent } from "./stream.ts";
+import type { Directionality, Role } from "./stream_id.ts";
+import type { Streams } from "./streams.ts";
 import { closeByApplication, closeOnError, finish } from "./termination.ts";
-import { TIMER_NAMES, Timers } from "./timers.ts";
+import { TIMER_NAMES } from "./timers.ts";
 import type { TimerName } from "./timers.ts";
-import { DEFAULT_TRANSPORT_PARAMETERS, encodeTransportParameters } from "./transport_parameters.ts";
-
-/** The endpoint as a connection sees it. */
-export interface ConnectionHost extends ConnectionIdRegistry {
-  /** The connection may have something to send, an event, or another deadline. */
-  wake(): void;
-  /** Counts something that was passed over. */
-  drop(reason: DropReason): void;
-}
-
-/** What a connection is made from; for {@linkcode QuicEndpoint} only. */
-export interface ConnectionSetup {
-  readonly role: Role;
-  readonly base: Base;
-  readonly remote: Address;
-  readonly tls: TlsSettings;
-  readonly transport: TransportSettings;
-  readonly aead: AeadBackend;
-  readonly random: Random;
-  readonly host: ConnectionHost;
-  /** Our first connection ID, already routed here. */
-  readonly local: { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
-  /** Destination Connection ID of the client's first Initial: drawn on a client, received on a server. */
-  readonly originalDestinationId: Uint8Array;
-  /** On a server: Source Connection ID of the client's first Initial. */
-  readonly peerSourceId?: Uint8Array;
-  readonly initialRttMs?: number;
-  readonly maxUnansweredDatagrams?: number;
-}
 
 /** What a connection has done so far. */
 export interface ConnectionStats {
@@ -104,7 +59,6 @@ export interface ConnectionStats {
  */
 export class QuicConnection {
   readonly #parts: ConnectionParts;
-  readonly #idle: Idle;
   readonly #host: ConnectionHost;
   readonly #receiver: Receiver;
   readonly #sender: Sender;
@@ -115,78 +69,13 @@ export class QuicConnection {
 
   /** For the endpoint only. */
   constructor(setup: ConnectionSetup, now: number) {
-    const { role, transport, random } = setup;
-    const timers = new Timers();
-    const rtt = new Rtt(setup.initialRttMs);
-    const loss = new LossDetection({ role, rtt });
-    const spaces = {
-      Initial: new PacketSpace("Initial", 0),
-      Handshake: new PacketSpace("Handshake", 0),
-      Application: new PacketSpace("Application", transport.maxAckDelayMs),
-    };
-    const idle = new Idle(timers, {
-      timeoutMs: transport.idleTimeoutMs,
-      keepAliveMs: transport.keepAliveMs,
-      probeTimeoutMs: () => loss.ptoMs,
-    });
-    const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup) };
+    const parts = this.#parts = makeParts(setup);
     this.#host = setup.host;
-    this.#idle = idle;
-    const parts: ConnectionParts = this.#parts = {
-      role,
-      settings: transport,
-      random,
-      origin: {
-        originalDestinationId: setup.originalDestinationId,
-        sourceId: setup.local.connectionId,
-        peerSourceId: setup.peerSourceId,
-        retrySourceId: undefined,
-        token: new Uint8Array(0),
-      },
-      state: new ConnectionState(),
-      paths: new Paths(setup.base, setup.remote, role === "client"),
-      localIds: new LocalConnectionIds(setup.host, setup.local),
-      remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId),
-      spaces,
-      handshake: new Handshake({ role, tls, aead: setup.aead, random, spaces }),
-      keyUpdate: new KeyUpdate(spaces.Application),
-      rtt,
-      loss,
-      congestion: new NewReno(MIN_INITIAL_DATAGRAM_BYTES),
-      pacer: new Pacer(MIN_INITIAL_DATAGRAM_BYTES),
-      mtu: new Mtu(transport.maxUdpPayloadBytes),
-      streams: new Streams(role, {
-        connectionWindow: {
-          windowBytes: transport.connectionWindowBytes,
-          maxWindowBytes: transport.maxConnectionWindowBytes,
-        },
-        streamWindow: { windowBytes: transport.streamWindowBytes, maxWindowBytes: transport.maxStreamWindowBytes },
-        maxBidirectionalStreams: transport.maxBidirectionalStreams,
-        maxUnidirectionalStreams: transport.maxUnidirectionalStreams,
-      }),
-      datagrams: new Datagrams(),
-      timers,
-      idle,
-      pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
-      earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
-      epoch: { id: 0 },
-      counters: {
-        sentBytes: 0,
-        sentDatagrams: 0,
-        sentPackets: 0,
-        receivedBytes: 0,
-        receivedDatagrams: 0,
-        receivedPackets: 0,
-        lostPackets: 0,
-      },
-      events: new Fifo(),
-      drop: (reason: DropReason): void => setup.host.drop(reason),
-    };
     this.#receiver = new Receiver(parts, setup.aead);
     this.#sender = new Sender(parts);
     parts.handshake.installInitialKeys(setup.originalDestinationId);
     parts.handshake.start();
-    idle.start(now);
+    parts.idle.start(now);
   }
 
   // Getters.
@@ -486,8 +375,8 @@ export class QuicConnection {
     }
     const transmission = this.#sender.transmit(buffer, now);
     // Who may not send does not probe either: RFC 9002 §6.2.2.1.
-    const neededBytes = spaces.Initial.isDiscarded ? 0 : MIN_INITIAL_DATAGRAM_BYTES;
-    loss.setAmplificationLimited(paths.active.sendAllowanceBytes <= neededBytes || earlyDial.remainingDatagrams <= 0);
+    const neededBytes = spaces.Initial.isDiscarded ? MIN_DATAGRAM_ROOM_BYTES : MIN_INITIAL_DATAGRAM_BYTES;
+    loss.setAmplificationLimited(paths.active.sendAllowanceBytes < neededBytes || earlyDial.remainingDatagrams <= 0);
     return transmission;
   }
 
@@ -512,7 +401,10 @@ export class QuicConnection {
     if (state.isOpen) {
       timers.set("loss", loss.timeoutAt());
       // Without leave to send, an acknowledgement that is due waits for the next datagram to come in.
-      timers.set("ack", paths.active.sendAllowanceBytes > 0 ? spaces.Application.received.ackAt : undefined);
+      timers.set(
+        "ack",
+        paths.active.sendAllowanceBytes >= MIN_DATAGRAM_ROOM_BYTES ? spaces.Application.received.ackAt : undefined,
+      );
       timers.set("path", pathTimeoutAt(this.#parts));
     }
     return timers.next();
@@ -545,7 +437,7 @@ export class QuicConnection {
       case "path":
         return onPathTimeout(parts, now);
       case "idle":
-        return finish(parts, { by: "idle", code: 0, reason: `Nothing was heard for ${this.#idle.timeoutMs} ms` });
+        return finish(parts, { by: "idle", code: 0, reason: `Nothing was heard for ${parts.idle.timeoutMs} ms` });
       case "keepAlive":
         parts.pending.isPingDue = true;
         return;
@@ -561,30 +453,6 @@ export class QuicConnection {
         return unreachable(name);
     }
   }
-}
-
-function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
-  const { transport, role, local } = setup;
-  return encodeTransportParameters({
-    ...DEFAULT_TRANSPORT_PARAMETERS,
-    ...(role === "server"
-      ? {
-        originalDestinationConnectionId: setup.originalDestinationId,
-        statelessResetToken: local.statelessResetToken,
-      }
-      : {}),
-    maxIdleTimeoutMs: transport.idleTimeoutMs,
-    initialMaxData: transport.connectionWindowBytes,
-    initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
-    initialMaxStreamDataBidiRemote: transport.streamWindowBytes,
-    initialMaxStreamDataUni: transport.streamWindowBytes,
-    initialMaxStreamsBidi: transport.maxBidirectionalStreams,
-    initialMaxStreamsUni: transport.maxUnidirectionalStreams,
-    maxAckDelayMs: transport.maxAckDelayMs,
-    activeConnectionIdLimit: ACTIVE_CONNECTION_ID_LIMIT,
-    initialSourceConnectionId: local.connectionId,
-    maxDatagramFrameSize: transport.maxDatagramFrameBytes,
-  });
 }
 
 function connectionEventOf(event: StreamEvent): ConnectionEvent {

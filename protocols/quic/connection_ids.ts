@@ -55,6 +55,11 @@ export class LocalConnectionIds {
     return this.#active;
   }
 
+  /** The sequence number of an ID that is valid, -1 of any other. */
+  sequenceNumberOf(connectionId: Uint8Array): number {
+    return this.#active.find((id) => equalBytes(id.connectionId, connectionId))?.sequenceNumber ?? -1;
+  }
+
   /** The peer said how many it keeps: RFC 9000 §5.1.1. */
   setLimit(activeConnectionIdLimit: number): void {
     this.#limit = Math.min(activeConnectionIdLimit, MAX_LOCAL_CONNECTION_IDS);

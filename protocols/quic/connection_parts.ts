@@ -14,6 +14,7 @@ import type { Datagrams } from "./datagrams.ts";
 import type { ConnectionEvent, DropReason } from "./events.ts";
 import type { Fifo } from "./fifo.ts";
 import type { Handshake, PacketSpaces } from "./handshake.ts";
+import type { Idle } from "./idle.ts";
 import type { KeyUpdate } from "./key_update.ts";
 import type { LossDetection } from "./loss_detection.ts";
 import type { Mtu } from "./mtu.ts";
@@ -65,9 +66,12 @@ export interface EarlyDial {
   remainingDatagrams: number;
 }
 
-/** Which run of packets the congestion window and the RTT belong to: packets sent before a reset are not shown to them. */
+/** What changes when the connection moves. */
 export interface Epoch {
+  /** Which run of packets congestion window and RTT belong to: packets sent before a reset are not shown to them. */
   id: number;
+  /** Newest of our connection IDs that the peer has moved with. */
+  peerUsesSequenceNumber: number;
 }
 
 /** The parts of one connection. */
@@ -91,7 +95,7 @@ export interface ConnectionParts {
   readonly streams: Streams;
   readonly datagrams: Datagrams;
   readonly timers: Timers;
-  readonly idle: IdleClock;
+  readonly idle: Idle;
   readonly pending: Pending;
   readonly earlyDial: EarlyDial;
   readonly epoch: Epoch;
@@ -100,14 +104,4 @@ export interface ConnectionParts {
   readonly events: Fifo<ConnectionEvent>;
   /** Counts a datagram or packet that was passed over. */
   readonly drop: (reason: DropReason) => void;
-}
-
-/** When something was last heard and said: RFC 9000 §10.1. */
-export interface IdleClock {
-  /** A packet was processed. */
-  onReceived(now: number): void;
-  /** An ack-eliciting packet was sent. */
-  onAckElicitingSent(now: number): void;
-  /** The peer declared its own timeout, 0 for none. */
-  setPeerTimeout(peerTimeoutMs: number, now: number): void;
 }

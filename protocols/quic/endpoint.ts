@@ -19,7 +19,7 @@ import { Admissions } from "./admissions.ts";
 import { checkTransportSettings, MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
 import type { ConnectOptions, EndpointConfig } from "./config.ts";
 import { QuicConnection } from "./connection.ts";
-import type { ConnectionHost, ConnectionSetup } from "./connection.ts";
+import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { DropReason, EndpointEvent } from "./events.ts";
 import { Fifo } from "./fifo.ts";
 import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";

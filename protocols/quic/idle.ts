@@ -4,14 +4,13 @@
  * @module
  */
 
-import type { IdleClock } from "./connection_parts.ts";
 import type { Timers } from "./timers.ts";
 
 /** RFC 9000 §10.1: the timeout is at least this many probe timeouts, so that losses alone do not end a connection. */
 const MIN_PROBE_TIMEOUTS = 3;
 
 /** Keeps the timers `idle` and `keepAlive`. */
-export class Idle implements IdleClock {
+export class Idle {
   readonly #timers: Timers;
   readonly #keepAliveMs: number | undefined;
   readonly #probeTimeoutMs: () => number;
@@ -54,11 +53,13 @@ export class Idle implements IdleClock {
     this.#restart(now);
   }
 
+  /** A packet was processed. */
   onReceived(now: number): void {
     this.#hasSentSinceReceived = false;
     this.#restart(now);
   }
 
+  /** An ack-eliciting packet was sent. */
   onAckElicitingSent(now: number): void {
     if (this.#keepAliveMs !== undefined) this.#timers.set("keepAlive", now + this.#keepAliveMs);
     if (this.#hasSentSinceReceived) return;

@@ -12,10 +12,20 @@ import { finish } from "./termination.ts";
 /** RFC 9000 §8.2.4: how many probe timeouts validation may take. */
 const VALIDATION_PROBE_TIMEOUTS = 3;
 
-/** The peer's newest packet came over another path: RFC 9000 §9.3. */
-export function migrate(parts: ConnectionParts, path: Path, now: number): void {
+/**
+ * The peer's newest packet came over another path: RFC 9000 §9.3.
+ *
+ * @param usedSequenceNumber Of the connection ID of ours that the packet was addressed to.
+ */
+export function migrate(parts: ConnectionParts, path: Path, usedSequenceNumber: number, now: number): void {
   const previous = parts.paths.active;
   parts.paths.migrate(path);
+  // RFC 9000 §9.5: a peer that moved by its own will has taken a fresh ID, and gets one; after a NAT's doing the old one
+  // stays, as the peer knows of nothing.
+  if (usedSequenceNumber > parts.epoch.peerUsesSequenceNumber) {
+    parts.epoch.peerUsesSequenceNumber = usedSequenceNumber;
+    parts.remoteIds.advance();
+  }
   if (!path.isValidated && !path.isValidating) startValidation(parts, path, now);
   // RFC 9000 §9.3.3: somebody may have copied packets from off the path; the peer then answers on the old one.
   if (!previous.isValidating) startValidation(parts, previous, now);

@@ -12,8 +12,9 @@ import { packetNumberBytes } from "./packet_number.ts";
 import type { PacketSpace } from "./packet_space.ts";
 import { SentPacket } from "./sent_packet.ts";
 
-/** Less room than this is not worth another packet: a long header, a small frame, the tag. */
-const MIN_PACKET_ROOM_BYTES = 96;
+/** Less room than this is not worth another packet: a header with connection IDs of 20 bytes, a small frame, the tag. */
+const MIN_LONG_PACKET_ROOM_BYTES = 96;
+const MIN_SHORT_PACKET_ROOM_BYTES = 60;
 
 /** A packet that is being built. */
 class Draft {
@@ -66,10 +67,11 @@ export class PacketBuilder {
 
   /** Starts a packet; `writer` is where its frames go. @returns Whether there are keys and room for it. */
   open(space: PacketSpace): boolean {
+    const { loss, origin, remoteIds } = this.#parts;
     const { sealer } = space;
     const start = this.#hasKept ? this.#kept.payloadEnd + TAG_BYTES : this.#start;
-    if (sealer === undefined || this.#end - start < MIN_PACKET_ROOM_BYTES) return false;
-    const { loss, origin, remoteIds } = this.#parts;
+    const minBytes = space.name === "Application" ? MIN_SHORT_PACKET_ROOM_BYTES : MIN_LONG_PACKET_ROOM_BYTES;
+    if (sealer === undefined || this.#end - start < minBytes + origin.token.length) return false;
     const { writer } = this;
     const draft = this.#draft;
     const packetNumber = space.nextPacketNumber;

@@ -30,7 +30,7 @@ export class Path {
   #isValidated: boolean;
   #receivedBytes = 0;
   #sentBytes = 0;
-  #outstanding: Uint8Array[] = [];
+  #outstanding: { readonly data: Uint8Array; readonly isFullSize: boolean }[] = [];
   #isChallengeDue = false;
   #nextChallengeAt: number | undefined;
   #challengeIntervalMs = 0;
@@ -114,19 +114,27 @@ export class Path {
     return this.#isChallengeDue;
   }
 
-  /** The data of the PATH_CHALLENGE that is now being sent: fresh each time, RFC 9000 §8.2.1. */
-  takeChallenge(random: Random): Uint8Array {
+  /**
+   * The data of the PATH_CHALLENGE that is now being sent: fresh each time, RFC 9000 §8.2.1.
+   *
+   * @param isFullSize Whether its datagram has 1200 bytes.
+   */
+  takeChallenge(random: Random, isFullSize: boolean): Uint8Array {
     this.#isChallengeDue = false;
     const data = randomBytes(random, 8);
     if (this.#outstanding.length === MAX_OUTSTANDING_CHALLENGES) this.#outstanding.shift();
-    this.#outstanding.push(data);
+    this.#outstanding.push({ data, isFullSize });
     return data;
   }
 
   /** Whether the response answers a challenge of this path, which validates it: RFC 9000 §8.2.3. */
   onResponse(data: Uint8Array): boolean {
-    if (!this.#outstanding.some((challenge) => equalBytes(challenge, data))) return false;
-    this.markValidated();
+    const challenge = this.#outstanding.find((other) => equalBytes(other.data, data));
+    if (challenge === undefined) return false;
+    this.#isValidated = true;
+    // RFC 9000 §8.2.1: the address is proven, that 1200 bytes get there is not: one more, now that nothing limits it.
+    if (challenge.isFullSize) this.#stopValidation();
+    else this.#isChallengeDue = true;
     return true;
   }
 

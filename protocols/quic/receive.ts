@@ -227,7 +227,7 @@ export class Receiver {
     parts.idle.onReceived(now);
     // RFC 9000 §9.3: only a non-probing packet that is the newest one moves the connection.
     if (!isProbing && isNewest && path !== parts.paths.active && space.name === "Application") {
-      migrate(parts, path, now);
+      migrate(parts, path, parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId), now);
     }
   }
 

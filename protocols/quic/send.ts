@@ -49,8 +49,8 @@ import { HIDDEN_APPLICATION_CLOSE } from "./termination.ts";
 
 /** Our ack_delay_exponent, left at its default: RFC 9000 §18.2. */
 const ACK_DELAY_EXPONENT = 3;
-/** No datagram is begun with less room than this. */
-const MIN_DATAGRAM_ROOM_BYTES = 128;
+/** No datagram is begun with less room than this: short header, the longest single frame but for NEW_CONNECTION_ID, tag. */
+export const MIN_DATAGRAM_ROOM_BYTES = 64;
 /** A STREAM frame is not begun with less room than this: a few bytes more are not worth another frame. */
 const MIN_STREAM_ROOM_BYTES = 32;
 
@@ -309,7 +309,7 @@ export class Sender {
       }
     }
     if (path.isChallengeDue && writer.remaining >= PATH_FRAME_BYTES) {
-      const data = path.takeChallenge(random);
+      const data = path.takeChallenge(random, limitBytes >= MIN_INITIAL_DATAGRAM_BYTES);
       writePathChallenge(writer, data);
       record.frames.push({ type: "PATH_CHALLENGE", data });
     }

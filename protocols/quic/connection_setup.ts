@@ -1,0 +1,155 @@
+/**
+ * Makes the parts of a connection from what its endpoint knows: defaults, limits and transport parameters come together
+ * here: RFC 9000 §7.
+ *
+ * @module
+ */
+
+import type { Address } from "../core/address.ts";
+import type { Base } from "../core/machine.ts";
+import type { Random } from "../core/random.ts";
+import type { AeadBackend } from "../crypto/aead.ts";
+import type { TlsSettings, TransportSettings } from "./config.ts";
+import { NewReno } from "./congestion.ts";
+import { ACTIVE_CONNECTION_ID_LIMIT, LocalConnectionIds, RemoteConnectionIds } from "./connection_ids.ts";
+import type { ConnectionIdRegistry } from "./connection_ids.ts";
+import type { ConnectionParts } from "./connection_parts.ts";
+import { ConnectionState } from "./connection_state.ts";
+import { Datagrams } from "./datagrams.ts";
+import type { DropReason } from "./events.ts";
+import { Fifo } from "./fifo.ts";
+import { Handshake } from "./handshake.ts";
+import { Idle } from "./idle.ts";
+import { KeyUpdate } from "./key_update.ts";
+import { LossDetection } from "./loss_detection.ts";
+import { Mtu } from "./mtu.ts";
+import { Pacer } from "./pacer.ts";
+import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+import { PacketSpace } from "./packet_space.ts";
+import { Paths } from "./path.ts";
+import { Rtt } from "./rtt.ts";
+import type { Role } from "./stream_id.ts";
+import { Streams } from "./streams.ts";
+import { Timers } from "./timers.ts";
+import { DEFAULT_TRANSPORT_PARAMETERS, encodeTransportParameters } from "./transport_parameters.ts";
+
+/** The endpoint as a connection sees it. */
+export interface ConnectionHost extends ConnectionIdRegistry {
+  /** The connection may have something to send, an event, or another deadline. */
+  wake(): void;
+  /** Counts something that was passed over. */
+  drop(reason: DropReason): void;
+}
+
+/** What a connection is made from; for {@linkcode QuicEndpoint} only. */
+export interface ConnectionSetup {
+  readonly role: Role;
+  readonly base: Base;
+  readonly remote: Address;
+  readonly tls: TlsSettings;
+  readonly transport: TransportSettings;
+  readonly aead: AeadBackend;
+  readonly random: Random;
+  readonly host: ConnectionHost;
+  /** Our first connection ID, already routed here. */
+  readonly local: { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  /** Destination Connection ID of the client's first Initial: drawn on a client, received on a server. */
+  readonly originalDestinationId: Uint8Array;
+  /** On a server: Source Connection ID of the client's first Initial. */
+  readonly peerSourceId?: Uint8Array;
+  readonly initialRttMs?: number;
+  readonly maxUnansweredDatagrams?: number;
+}
+
+/** All parts of a connection that has not said anything yet. @throws {TypeError|RangeError} If TLS cannot start so. */
+export function makeParts(setup: ConnectionSetup): ConnectionParts {
+  const { role, transport, random } = setup;
+  const timers = new Timers();
+  const rtt = new Rtt(setup.initialRttMs);
+  const loss = new LossDetection({ role, rtt });
+  const spaces = {
+    Initial: new PacketSpace("Initial", 0),
+    Handshake: new PacketSpace("Handshake", 0),
+    Application: new PacketSpace("Application", transport.maxAckDelayMs),
+  };
+  const idle = new Idle(timers, {
+    timeoutMs: transport.idleTimeoutMs,
+    keepAliveMs: transport.keepAliveMs,
+    probeTimeoutMs: () => loss.ptoMs,
+  });
+  const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup) };
+  return {
+    role,
+    settings: transport,
+    random,
+    origin: {
+      originalDestinationId: setup.originalDestinationId,
+      sourceId: setup.local.connectionId,
+      peerSourceId: setup.peerSourceId,
+      retrySourceId: undefined,
+      token: new Uint8Array(0),
+    },
+    state: new ConnectionState(),
+    paths: new Paths(setup.base, setup.remote, role === "client"),
+    localIds: new LocalConnectionIds(setup.host, setup.local),
+    remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId),
+    spaces,
+    handshake: new Handshake({ role, tls, aead: setup.aead, random, spaces }),
+    keyUpdate: new KeyUpdate(spaces.Application),
+    rtt,
+    loss,
+    congestion: new NewReno(MIN_INITIAL_DATAGRAM_BYTES),
+    pacer: new Pacer(MIN_INITIAL_DATAGRAM_BYTES),
+    mtu: new Mtu(transport.maxUdpPayloadBytes),
+    streams: new Streams(role, {
+      connectionWindow: {
+        windowBytes: transport.connectionWindowBytes,
+        maxWindowBytes: transport.maxConnectionWindowBytes,
+      },
+      streamWindow: { windowBytes: transport.streamWindowBytes, maxWindowBytes: transport.maxStreamWindowBytes },
+      maxBidirectionalStreams: transport.maxBidirectionalStreams,
+      maxUnidirectionalStreams: transport.maxUnidirectionalStreams,
+    }),
+    datagrams: new Datagrams(),
+    timers,
+    idle,
+    pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
+    earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
+    epoch: { id: 0, peerUsesSequenceNumber: 0 },
+    counters: {
+      sentBytes: 0,
+      sentDatagrams: 0,
+      sentPackets: 0,
+      receivedBytes: 0,
+      receivedDatagrams: 0,
+      receivedPackets: 0,
+      lostPackets: 0,
+    },
+    events: new Fifo(),
+    drop: (reason: DropReason): void => setup.host.drop(reason),
+  };
+}
+
+function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
+  const { transport, role, local } = setup;
+  return encodeTransportParameters({
+    ...DEFAULT_TRANSPORT_PARAMETERS,
+    ...(role === "server"
+      ? {
+        originalDestinationConnectionId: setup.originalDestinationId,
+        statelessResetToken: local.statelessResetToken,
+      }
+      : {}),
+    maxIdleTimeoutMs: transport.idleTimeoutMs,
+    initialMaxData: transport.connectionWindowBytes,
+    initialMaxStreamDataBidiLocal: transport.streamWindowBytes,
+    initialMaxStreamDataBidiRemote: transport.streamWindowBytes,
+    initialMaxStreamDataUni: transport.streamWindowBytes,
+    initialMaxStreamsBidi: transport.maxBidirectionalStreams,
+    initialMaxStreamsUni: transport.maxUnidirectionalStreams,
+    maxAckDelayMs: transport.maxAckDelayMs,
+    activeConnectionIdLimit: ACTIVE_CONNECTION_ID_LIMIT,
+    initialSourceConnectionId: local.connectionId,
+    maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+  });
+}
