@@ -239,6 +239,15 @@ export class LossDetection {
     return this.#role === "server" || this.#hasHandshakeAck || this.#isHandshakeConfirmed;
   }
 
+  /** Whether a client has to probe although nothing that has a probe timeout is in flight. */
+  get #mayDeadlock(): boolean {
+    if (this.#role === "server" || this.#isHandshakeConfirmed || this.#initial.sent.next === 0) return false;
+    // RFC 9002 §6.2.2.1: the server may be out of bytes it is allowed to send; only we can end that.
+    if (!this.#hasHandshakeAck) return true;
+    // Lost Handshake packets may wait for room in a window full of Application packets, which have no timeout yet.
+    return this.#application.ackElicitingInFlight > 0;
+  }
+
   /** Moves what the frame newly acknowledges into the outcome. @returns Whether any of it was ack-eliciting. */
   #collectAcked(state: SpaceState, ack: AckView): boolean {
     const outcome = this.#outcome;
@@ -337,8 +346,7 @@ export class LossDetection {
       state.probeAt = state.lastAckElicitingSentAt + probeMs;
       if (earliest === undefined || state.probeAt < earliest.probeAt) earliest = state;
     }
-    if (earliest !== undefined || this.#hasPeerValidatedAddress || this.#initial.sent.next === 0) return earliest;
-    // RFC 9002 §6.2.2.1: the server may be out of bytes it is allowed to send; only we can end that.
+    if (earliest !== undefined || !this.#mayDeadlock) return earliest;
     const state = this.#hasHandshakeKeys ? this.#handshake : this.#initial;
     state.probeAt = this.#lastEventAt + timeoutMs;
     return state;

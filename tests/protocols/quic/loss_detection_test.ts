@@ -211,6 +211,24 @@ Deno.test("LossDetection of a client probes even with nothing in flight, until i
   strictEqual(f.loss.timeoutAt(), undefined);
 });
 
+Deno.test("LossDetection of a client probes for its Handshake packets while unconfirmed application data fills the window", () => {
+  const f = new Fixture("client");
+  f.send(0, 0, { space: "Initial" });
+  f.loss.onHandshakeKeys();
+  f.ack([[0, 0]], 100, { space: "Initial" });
+  f.loss.discard("Initial", 100);
+  for (let n = 0; n < 4; n++) f.send(n, 100, { space: "Handshake" });
+  f.send(0, 100);
+  // The last is acknowledged, and the others are lost: what they said has to be said again, if there is room.
+  f.ack([[3, 3]], 200, { space: "Handshake" });
+  f.loss.onTimeout(f.loss.timeoutAt()!);
+  // Two samples of 100 ms: 100 + 4 * 37.5.
+  strictEqual(f.loss.timeoutAt(), 450);
+  strictEqual(f.loss.onTimeout(450).probeSpace, "Handshake");
+  f.loss.onHandshakeConfirmed(460);
+  strictEqual(f.loss.timeoutAt(), 100 + 2 * (250 + 25));
+});
+
 Deno.test("LossDetection of a server that may not send has no probe timeout (RFC 9002 §6.2.2.1)", () => {
   const f = new Fixture("server");
   f.send(0, 0, { space: "Initial" });
