@@ -24,6 +24,7 @@ import type { ListenerEvent, ListenerMachine, MachineContext, Refusal } from "./
 import { decodeHubMessage, encodeMessage } from "./messages.ts";
 import type { HubErrorCode, RefusalCode } from "./messages.ts";
 import { encodeHubTicket } from "./ticket_codec.ts";
+import type { EncodedTicket } from "./ticket_codec.ts";
 import {
   callIdOf,
   isCurrent,
@@ -97,18 +98,22 @@ export class HubListener implements ListenerMachine {
   #candidates: readonly RemoteCandidate[] | undefined;
   #record: Uint8Array | undefined;
   #isBusy = false;
-  #isTicketTold = false;
+  /** Told once we can be called. */
+  #untoldTicket: EncodedTicket | undefined;
   #issuedAt = 0;
   #publishedAt = -Infinity;
   /** When changes that came too soon after the last record go out. */
   #publishAt: number | undefined;
 
+  /** @throws {RangeError} If the hub's URL is too long for a ticket. */
   constructor(options: HubListenerOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
     this.#key = options.key.publicKey.bytes;
     this.#keyId = keyIdOf(this.#key);
     this.#exchange = X25519KeyPair.generate(options.random);
+    const { taMs, ticket } = options;
+    this.#untoldTicket = ticket && encodeHubTicket({ taMs, keyId: this.#keyId, ...ticket });
   }
 
   get refusals(): ReadonlyMap<Refusal, number> {
@@ -281,7 +286,7 @@ export class HubListener implements ListenerMachine {
   }
 
   #handleRegistered(stun: readonly string[], now: number): void {
-    const { hub, key, taMs, ticket } = this.#options;
+    const { hub } = this.#options;
     if (this.#state.name === "registered") {
       this.#state = { ...this.#state, replyBy: Infinity };
       return;
@@ -296,10 +301,10 @@ export class HubListener implements ListenerMachine {
       this.#events.push({ type: "stunServers", servers: stun.map((server) => resolveStunServer(server, hub)) });
     }
     this.#events.push({ type: "registered" });
-    if (ticket === undefined || this.#isTicketTold) return;
-    this.#isTicketTold = true;
-    const encoded = encodeHubTicket({ taMs, keyId: keyIdOf(key.publicKey.bytes), ...ticket });
-    this.#events.push({ type: "ticket", text: encoded.text, dropped: encoded.dropped });
+    if (this.#untoldTicket === undefined) return;
+    const { text, dropped } = this.#untoldTicket;
+    this.#untoldTicket = undefined;
+    this.#events.push({ type: "ticket", text, dropped });
   }
 
   #handleOffer(bytes: Uint8Array, isAnswered: boolean, now: number): void {

@@ -31,6 +31,9 @@ export const MESSAGE_HEADER = "traverse-message";
  */
 export const MAX_MESSAGE_HEADER_BYTES = 6144;
 
+/** How long one address of the hub is waited for before the next is tried too (RFC 8305 §8). */
+const CONNECTION_ATTEMPT_DELAY_MS = 250;
+
 /** How long the hub may take to answer the upgrade request. */
 const UPGRADE_TIMEOUT_MS = 10_000;
 
@@ -102,10 +105,11 @@ function connectSocket(
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const isSecure = url.protocol === "wss:";
   const port = Number(url.port) || (isSecure ? 443 : 80);
+  const target = { host, port, autoSelectFamilyAttemptTimeout: CONNECTION_ATTEMPT_DELAY_MS };
   return new Promise((resolve, reject) => {
     const socket = isSecure
-      ? connectTls({ host, port, servername: host, ALPNProtocols: ["http/1.1"], ...(caCerts && { ca: [...caCerts] }) })
-      : connectTcp({ host, port });
+      ? connectTls({ ...target, servername: host, ALPNProtocols: ["http/1.1"], ...(caCerts && { ca: [...caCerts] }) })
+      : connectTcp(target);
     const abort = (): void => {
       socket.destroy();
       reject(signal.reason);

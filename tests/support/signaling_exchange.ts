@@ -85,11 +85,6 @@ export class Exchange {
     this.#disconnect(client, true);
   }
 
-  /** Loses a client's connection without the hub or the client noticing. */
-  isConnected(client: string): boolean {
-    return this.#connected.has(client);
-  }
-
   /** Hands everything over until nothing moves. */
   run(): void {
     for (let round = 0; this.#round(); round++) {
