@@ -1,8 +1,346 @@
 /**
- * Traverse: peer-to-peer QUIC through NATs.
+ * Traverse: peer-to-peer QUIC through NATs. Two peers behind home routers get an encrypted, multiplexed connection with no
+ * server in the data path.
+ *
+ * As a program, this module is the command line: `deno run … mod.ts --help`.
+ *
+ * @example Call somebody who listens
+ * ```ts
+ * import { dial } from "./mod.ts";
+ *
+ * export async function greet(ticket: string): Promise<void> {
+ *   await using session = await dial({ peer: ticket, signal: AbortSignal.timeout(10_000) });
+ *   const { writable } = await session.openStream();
+ *   const writer = writable.getWriter();
+ *   await writer.write(new TextEncoder().encode("hello"));
+ *   await writer.close();
+ * }
+ * ```
  *
  * @module
  */
 
+import { fixedCandidates } from "./candidates/fixed.ts";
+import { hostCandidates } from "./candidates/host.ts";
+import type { CandidateProvider } from "./candidates/provider.ts";
+import { serverReflexive } from "./candidates/server_reflexive.ts";
+import { main } from "./cli/main.ts";
+import { DenoHost } from "./io/deno_host.ts";
+import type { Host } from "./io/host.ts";
+import { resolveServer } from "./io/resolve.ts";
+import { parseAddress } from "./protocols/core/address.ts";
+import { randomBytes } from "./protocols/core/random.ts";
+import { Ed25519PrivateKey } from "./protocols/crypto/ed25519.ts";
+import type { TransportSettings } from "./protocols/quic/config.ts";
+import { ALLOW_TICKET_ONLY } from "./signaling/admission.ts";
+import type { AllowList } from "./signaling/admission.ts";
+import { HubCaller } from "./signaling/caller.ts";
+import { parseCallee } from "./signaling/callee.ts";
+import type { Callee } from "./signaling/callee.ts";
+import type { Signaling } from "./signaling/channel.ts";
+import { conventionalStunServer } from "./signaling/hub_names.ts";
+import { KnownPeersTable } from "./signaling/known_peers.ts";
+import type { KnownPeers } from "./signaling/known_peers.ts";
+import { HubListener } from "./signaling/listener.ts";
+import type { CallerMachine, ListenerMachine, MachineContext } from "./signaling/machines.ts";
+import { ticketSignaling } from "./signaling/ticket.ts";
+import { TicketCaller } from "./signaling/ticket_caller.ts";
+import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
+import { TicketListener } from "./signaling/ticket_listener.ts";
+import { websocket } from "./signaling/websocket.ts";
+import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
+import type { NodeOptions } from "./transports/dial.ts";
+import { iceThenQuic } from "./transports/ice_then_quic.ts";
+import { Listener } from "./transports/listen.ts";
+import { Registry } from "./transports/registry.ts";
+import type { Session } from "./transports/session.ts";
+import type { Traversal, TraversalEvent } from "./transports/traversal.ts";
+
+export type { CandidateEvent, CandidateMachine, CandidateProvider } from "./candidates/provider.ts";
+export type { Host, HostSink, NetworkInterface, SocketError } from "./io/host.ts";
 export type { Address } from "./protocols/core/address.ts";
 export { addressOf, parseAddress } from "./protocols/core/address.ts";
+export type { CandidateType, LocalCandidate, RemoteCandidate } from "./protocols/core/candidate.ts";
+export type { Base, Datagram, Machine } from "./protocols/core/machine.ts";
+export type { Random } from "./protocols/core/random.ts";
+export type { TransportSettings } from "./protocols/quic/config.ts";
+export type { AllowList } from "./signaling/admission.ts";
+export type { MessageChannel, MessageMachine, Signaling } from "./signaling/channel.ts";
+export { formatKey, parseKey } from "./signaling/identity.ts";
+export type { KnownPeers } from "./signaling/known_peers.ts";
+export { DialError } from "./transports/dial.ts";
+export type { Listener } from "./transports/listen.ts";
+export type {
+  BidirectionalStream,
+  Session,
+  SessionClosed,
+  SessionDatagrams,
+  SessionPath,
+} from "./transports/session.ts";
+export type {
+  CallTimes,
+  EstablishedSession,
+  Node,
+  Reception,
+  Target,
+  Traversal,
+  TraversalEvent,
+  TraversalMachine,
+} from "./transports/traversal.ts";
+export { fixedCandidates, hostCandidates, iceThenQuic, serverReflexive, websocket };
+
+/** The ALPN unless `protocol` says else: draft-thatcher-p2p-quic-00. */
+export const DEFAULT_PROTOCOL = "q2q";
+
+/** What makers of candidate providers get. */
+export interface CandidateOptions {
+  /** Loopback addresses are candidates: demonstrations and tests only. */
+  readonly loopback: boolean;
+}
+
+/** What makers of signaling get. */
+export interface SignalingOptions {
+  /** The hub's token, if it asks for one. */
+  readonly token?: string;
+}
+
+/** Transports by name: `ice-then-quic`, and what `register` adds. */
+const transports = new Registry<Traversal, Record<never, never>>("transport");
+const candidates = new Registry<CandidateProvider, CandidateOptions>("candidate provider");
+const signalings = new Registry<Signaling, SignalingOptions>("signaling");
+
+transports.register("ice-then-quic", iceThenQuic);
+candidates.register("host", ({ loopback }) => hostCandidates({ allowLoopback: loopback }));
+// Servers are named by `stun`, the ticket or the hub, and come in when they are known.
+candidates.register("srflx", () => serverReflexive({ servers: [] }));
+candidates.register("fixed", ({ argument }) => {
+  return fixedCandidates({ addresses: argument.replace(/^fixed:/, "").split(",").map(parseAddress) });
+});
+signalings.register("ticket", () => ticketSignaling({ show: () => {} }));
+for (const scheme of ["ws", "wss"]) {
+  signalings.register(scheme, ({ argument, token }) => websocket(argument, token === undefined ? {} : { token }));
+}
+
+/**
+ * Registers a plugin by name, in place of any of that name, for `dial`, `listen` and the command line. The maker gets the
+ * text that chose it as `argument`: the name itself, or `name:more`.
+ */
+export const register: {
+  readonly transport: (name: string, make: (options: { readonly argument: string }) => Traversal) => void;
+  readonly candidates: (
+    name: string,
+    make: (options: CandidateOptions & { readonly argument: string }) => CandidateProvider,
+  ) => void;
+  readonly signaling: (
+    name: string,
+    make: (options: SignalingOptions & { readonly argument: string }) => Signaling,
+  ) => void;
+} = Object.freeze({
+  transport: (name, make) => transports.register(name, make),
+  candidates: (name, make) => candidates.register(name, make),
+  signaling: (name, make) => signalings.register(name, make),
+});
+
+/** The names of the registered plugins, built-in ones first. */
+export function names(kind: "transport" | "candidates" | "signaling"): readonly string[] {
+  switch (kind) {
+    case "transport":
+      return transports.names;
+    case "candidates":
+      return candidates.names;
+    case "signaling":
+      return signalings.names;
+  }
+}
+
+/** What `dial` and `listen` have in common. Plugins are given by name or as values. */
+export interface PeerOptions {
+  /** @default {["ice-then-quic"]} */
+  readonly transports?: readonly (string | Traversal)[];
+  /** @default {["host", "srflx"]} */
+  readonly candidates?: readonly (string | CandidateProvider)[];
+  /**
+   * The hub: a `ws:` or `wss:` URL, `ticket` to listen without any, or a plugin. `dial` with a ticket needs none: the
+   * ticket names its hub, or has none, and then the answer to hand back comes as a `ticket` event.
+   */
+  readonly signaling?: string | Signaling;
+  /** The hub's token, if it asks for one. */
+  readonly token?: string;
+  /** STUN servers as `HOST:PORT`. Default: those in the ticket, else UDP 3478 on the hub's host; the hub may name more. */
+  readonly stun?: readonly string[];
+  /** Seed of our Ed25519 key, 32 bytes: who we are to the peer. Default: a fresh one. */
+  readonly key?: Uint8Array;
+  /** The ALPN; both sides must say the same. @default {"q2q"} */
+  readonly protocol?: string;
+  /** Aborts the call, or ends listening. */
+  readonly signal?: AbortSignal;
+  /** Loopback and nothing else: demonstrations and tests on one machine. @default {false} */
+  readonly loopback?: boolean;
+  /** How connections behave; what is left out is as usual. */
+  readonly quic?: Partial<TransportSettings>;
+  /** Sockets, clock and randomness. Default: those of this machine. */
+  readonly host?: Host;
+  /** Gets everything that happens, as data. */
+  readonly onEvent?: (event: TraversalEvent) => void;
+  /** Whether `onEvent` gets TLS secrets (`keyLog`), for decrypting captures. @default {false} */
+  readonly keyLog?: boolean;
+}
+
+/** Whom to call, and how. */
+export interface DialOptions extends PeerOptions {
+  /** A ticket, `NAME`, or `NAME@KEY`. A bare name believes the hub once. */
+  readonly peer: string;
+  /** Where keys of bare names are pinned. Default: in memory, for as long as the program runs. */
+  readonly known?: KnownPeers;
+}
+
+/** Who may call, and how. */
+export interface ListenOptions extends PeerOptions {
+  /** The name to be called by; without one, only by ticket. */
+  readonly name?: string;
+  /** Who may call besides holders of the ticket. @default {nobody} */
+  readonly allow?: AllowList;
+  /** Sessions at once; a caller beyond is told `busy`. @default {1} */
+  readonly maxSessions?: number;
+}
+
+const pinnedInMemory = new KnownPeersTable();
+
+/**
+ * Calls a peer and waits until the connection is established and both sides are authenticated.
+ *
+ * Needs `--allow-net`, `--allow-sys=networkInterfaces` (without it, one socket on every interface) and the runtime flag
+ * `--unstable-net`.
+ *
+ * @throws {TypeError} If `peer` is neither ticket nor name, a plugin has no such name, or there is no hub to ask.
+ * @throws {DialError} If the call came to nothing; `reason` says why, the message also what to try.
+ */
+export async function dial(options: DialOptions): Promise<Session> {
+  const host = options.host ?? new DenoHost();
+  const context = machineContext(host, options);
+  const callee = parseCallee(options.peer, context.epochMs + host.now());
+  const signaling = signalingFor(callee, options);
+  const caller = callerFor(callee, signaling, context, options);
+  const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
+  const stunServers = named.length > 0 || signaling.hub === undefined ? named : [conventionalStunServer(signaling.hub)];
+  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), caller);
+}
+
+/**
+ * Waits for peers.
+ *
+ * Needs what {@linkcode dial} needs.
+ *
+ * @throws {TypeError} If a plugin has no such name, or no signaling is given.
+ */
+export function listen(options: ListenOptions): Listener {
+  const host = options.host ?? new DenoHost();
+  const context = machineContext(host, options);
+  const signaling = signalingOf(options.signaling, options);
+  if (signaling === undefined) {
+    throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
+  }
+  const listener = listenerFor(signaling, host, context, options);
+  const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
+  const node = nodeOptions(host, context, signaling, stunServers, options);
+  return new Listener(node, listener, options.maxSessions ?? 1);
+}
+
+function machineContext(host: Host, { key, loopback }: PeerOptions): MachineContext {
+  return {
+    random: host.random,
+    epochMs: host.epochMs,
+    key: key === undefined ? Ed25519PrivateKey.generate(host.random) : Ed25519PrivateKey.fromSeed(key),
+    taMs: DEFAULT_TA_MS,
+    allowLoopback: loopback ?? false,
+  };
+}
+
+/** The one transport in use. `auto`, which lets several try together, comes with `quic-native`. */
+function transportOf(options: PeerOptions): Traversal {
+  const chosen = options.transports ?? ["ice-then-quic"];
+  const first = chosen[0];
+  if (first === undefined || chosen.length > 1) {
+    throw new TypeError(`Cannot use ${chosen.length} transports: give exactly one, registered are ${transports.names}`);
+  }
+  return typeof first === "string" ? transports.make(first, {}) : first;
+}
+
+function signalingOf(given: string | Signaling | undefined, { token }: PeerOptions): Signaling | undefined {
+  if (typeof given !== "string") return given;
+  return signalings.make(given, token === undefined ? {} : { token });
+}
+
+/** A ticket names its hub, a name needs one, and a ticket without a hub needs somebody who pastes the answer. */
+function signalingFor(callee: Callee, options: DialOptions): Signaling {
+  // The answer to hand back comes as a `ticket` event.
+  if (callee.kind === "direct") return ticketSignaling({ show: () => {} });
+  const signaling = signalingOf(options.signaling, options) ??
+    (callee.kind === "hub" ? signalingOf(callee.hubUrl, options) : undefined);
+  if (signaling === undefined || signaling.dialogue === "paste") {
+    const name = callee.kind === "name" ? callee.name : "the peer";
+    throw new TypeError(`Cannot call ${name}: give signaling, the URL of the hub where it is registered`);
+  }
+  return signaling;
+}
+
+function callerFor(
+  callee: Callee,
+  signaling: Signaling,
+  context: MachineContext,
+  { known }: DialOptions,
+): CallerMachine {
+  if (callee.kind === "direct") return new TicketCaller({ ...context, ticket: callee });
+  return new HubCaller({ ...context, hub: signaling.hub ?? signaling.name, callee, known: known ?? pinnedInMemory });
+}
+
+function listenerFor(
+  signaling: Signaling,
+  host: Host,
+  context: MachineContext,
+  { name, allow, stun }: ListenOptions,
+): ListenerMachine {
+  if (signaling.dialogue === "paste") return new TicketListener({ ...context, stunServers: stun ?? [] });
+  const secret = randomBytes(host.random, TICKET_SECRET_BYTES);
+  return new HubListener({
+    ...context,
+    hub: signaling.hub ?? signaling.name,
+    allow: allow ?? ALLOW_TICKET_ONLY,
+    ...(name === undefined ? {} : { name }),
+    // A hub without a URL, such as one in memory, cannot be named in a ticket.
+    ...(signaling.url === undefined ? {} : { ticket: { secret, hubUrl: signaling.url, stunServers: stun ?? [] } }),
+  });
+}
+
+function nodeOptions(
+  host: Host,
+  context: MachineContext,
+  signaling: Signaling,
+  stunServers: readonly string[],
+  options: PeerOptions,
+): NodeOptions {
+  const loopback = options.loopback ?? false;
+  return {
+    host,
+    identity: context.key,
+    transport: transportOf(options),
+    providers: (options.candidates ?? ["host", "srflx"]).map((provider) =>
+      typeof provider === "string" ? candidates.make(provider, { loopback }) : provider
+    ),
+    signaling,
+    stunServers,
+    resolve: resolveServer,
+    protocol: options.protocol ?? DEFAULT_PROTOCOL,
+    loopback,
+    keyLog: options.keyLog ?? false,
+    ...(options.quic === undefined ? {} : { quic: options.quic }),
+    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  };
+}
+
+if (import.meta.main) {
+  Deno.exit(
+    await main(Deno.args, { dial, listen, names, makeCandidates: (name, options) => candidates.make(name, options) }),
+  );
+}

@@ -182,7 +182,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
         this.#target.caller.addCandidates([candidate], now);
         this.#callerPort.wake();
         this.#state.ice.addLocal([candidate], now);
-        this.#dialEarly(now);
+        this.#dialEarly();
         return;
       case "established":
       case "over":
@@ -241,7 +241,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
       case "candidates":
         if (this.#state.name !== "checking") return;
         this.#state.ice.addRemote(event.candidates, now);
-        this.#dialEarly(now, event.candidates);
+        this.#dialEarly(event.candidates);
         return;
       case "failed":
         this.#fail(event.reason, event.message, event);
@@ -263,10 +263,10 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     ice.addLocal(this.#gathering.candidates, now);
     ice.addRemote(call.candidates, now);
     if (this.#gathering.isDone) ice.endOfLocal(now);
-    this.#dialEarly(now);
+    this.#dialEarly();
   }
 
-  #dialEarly(now: number, remote = this.#state.name === "checking" ? this.#state.call.candidates : []): void {
+  #dialEarly(remote = this.#state.name === "checking" ? this.#state.call.candidates : []): void {
     if (this.#times.checked !== undefined || this.#target.patient) return;
     for (const target of earlyTargets(this.#gathering.candidates, remote)) {
       if (this.#attempts.size >= MAX_EARLY_ATTEMPTS) return;

@@ -257,7 +257,7 @@ export class Session {
     const end: SessionClosed = { by: endedBy(closed.by), code: closed.code, reason: closed.reason };
     this.#end = end;
     const error = endedError(end);
-    for (const stream of this.#incoming.values()) stream.fail(error);
+    for (const stream of this.#incoming.values()) stream.sessionEnded(error);
     for (const stream of this.#outgoing.values()) stream.fail(error);
     this.#incoming.clear();
     this.#outgoing.clear();

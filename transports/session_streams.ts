@@ -32,6 +32,7 @@ export class IncomingStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #wake: (() => void) | undefined;
   #isOver = false;
+  #sessionError: Error | undefined;
 
   /** @param release Called once, when nothing more will be read. */
   constructor(connection: QuicConnection, id: number, driver: SessionDriver, release: () => void) {
@@ -55,14 +56,15 @@ export class IncomingStream {
 
   /** The peer sent RESET_STREAM. */
   reset(code: number): void {
-    this.fail(new StreamResetError(code, `The peer reset the stream (code ${code})`));
-  }
-
-  /** Nothing more will come, for this reason. */
-  fail(error: Error): void {
     if (this.#isOver) return;
     this.#end();
-    this.#controller?.error(error);
+    this.#controller?.error(new StreamResetError(code, `The peer reset the stream (code ${code})`));
+    this.wake();
+  }
+
+  /** The session has ended: what has arrived can still be read, to its end if that is there. */
+  sessionEnded(error: Error): void {
+    this.#sessionError = error;
     this.wake();
   }
 
@@ -78,6 +80,11 @@ export class IncomingStream {
       if (this.#connection.isAtEnd(this.#id)) {
         this.#end();
         controller.close();
+        return;
+      }
+      if (this.#sessionError !== undefined) {
+        this.#end();
+        controller.error(this.#sessionError);
         return;
       }
       await new Promise<void>((resolve) => this.#wake = resolve);

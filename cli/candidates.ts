@@ -1,0 +1,92 @@
+/**
+ * `candidates`: shows what was gathered and how.
+ *
+ * @module
+ */
+
+import { Driver } from "../io/driver.ts";
+import { sleep } from "../io/sleep.ts";
+import { DenoHost } from "../io/deno_host.ts";
+import { resolveServer } from "../io/resolve.ts";
+import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import { bindBases } from "../transports/bases.ts";
+import { Gathering } from "../transports/gathering.ts";
+import { Mux, MuxMachine } from "../transports/mux.ts";
+import { parseArgs, UsageError } from "./args.ts";
+import { noWords } from "./options.ts";
+import type { Library } from "./options.ts";
+import { Status } from "./status.ts";
+
+/** A server that has not answered by then has not answered: RFC 8489 §6.2.1 would go on for 39.5 s. */
+const PATIENCE_MS = 3000;
+
+/** What `candidates --help` prints. */
+export const CANDIDATES_HELP = `Shows at which addresses a peer could reach this machine.
+
+  candidates --stun hub.example:3478
+
+usage: candidates [options]
+
+  --stun HOST:PORT   a STUN server to ask what it sees of us; may be repeated
+  --candidates NAME  only this provider; may be repeated
+  --loopback         loopback addresses, and nothing else
+  --json             one JSON object a line on stderr`;
+
+/** Runs the command. Returns the exit code: 1 if nothing was found. */
+export async function candidates(words: readonly string[], library: Library): Promise<number> {
+  const args = parseArgs(words, {
+    boolean: ["json", "help", "loopback"],
+    string: ["stun", "candidates"],
+    collect: ["stun", "candidates"],
+  });
+  noWords(args);
+  const status = new Status(args.flag("json"));
+  const loopback = args.flag("loopback");
+  const chosen = args.values("candidates");
+  const servers = (await Promise.all(
+    args.values("stun").map(async (server) => {
+      const found = await resolveServer(server);
+      if (found.length === 0) throw new UsageError(`--stun ${server} is not HOST:PORT, or the name is not known`);
+      return found;
+    }),
+  )).flat();
+  const host = new DenoHost();
+  const bases = bindBases(host, { loopbackOnly: loopback });
+  const now = host.now();
+  const mux = new Mux();
+  const done = Promise.withResolvers<void>();
+  const providers = (chosen.length > 0 ? chosen : ["host", "srflx"]).map((name) =>
+    library.makeCandidates(name, { loopback })
+  );
+  let found = 0;
+  const gathering = new Gathering(mux, { providers, bases, now, random: host.random }, {
+    candidateFound: (candidate, at) => {
+      found++;
+      show(status, candidate, at - now);
+    },
+    candidateWithdrawn: () => {},
+    gatheringFailed: ({ base, reason }) => {
+      const local = base.local.toString();
+      status.tell({ type: "error", base: local, message: reason }, `      ${local}: ${reason}`);
+    },
+    gatheringDone: () => done.resolve(),
+  });
+  gathering.addServers(servers, now);
+  new Driver(new MuxMachine(mux, now), host, () => {}).drain();
+  await Promise.race([done.promise, sleep(PATIENCE_MS)]);
+  for (const base of bases) host.close(base);
+  if (found === 0) status.failed("Nothing was found; is there a network?");
+  return found === 0 ? 1 : 0;
+}
+
+function show(status: Status, candidate: LocalCandidate, ms: number): void {
+  const { type, address, base, server } = candidate;
+  const via = server === undefined ? "" : `, seen by ${server} after ${Math.round(ms)} ms`;
+  status.tell({
+    type: "candidate",
+    kind: type,
+    address: address.toString(),
+    base: base.local.toString(),
+    ...(server === undefined ? {} : { server: server.toString(), ms: Math.round(ms * 10) / 10 }),
+  }, `${type.padEnd(5)} ${address} from ${base.local}${via}`);
+}

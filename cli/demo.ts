@@ -1,0 +1,145 @@
+/**
+ * `demo`: a hub and two peers as separate processes on this machine, with data both ways, checked and timed.
+ *
+ * @module
+ */
+
+import { DenoHost } from "../io/deno_host.ts";
+import type { Host } from "../io/host.ts";
+import { toHex } from "../protocols/core/bytes.ts";
+import { randomBytes } from "../protocols/core/random.ts";
+import { RunningHash } from "../protocols/crypto/hash.ts";
+import { integerOption, parseArgs } from "./args.ts";
+import { startChild } from "./child.ts";
+import type { Child } from "./child.ts";
+import { noWords } from "./options.ts";
+import type { Library } from "./options.ts";
+import { Status } from "./status.ts";
+
+/** What is sent each way where nothing is said. */
+const DEFAULT_SIZE_MIB = 16;
+
+const MIB = 1024 * 1024;
+
+/** Bytes that go into a pipe at once. */
+const CHUNK_BYTES = 64 * 1024;
+
+/** What `demo --help` prints. */
+export const DEMO_HELP = `Runs a hub and two peers as separate processes on this machine and sends data both ways.
+
+  demo
+  demo --size 64 --json
+
+usage: demo [options]
+
+  --transport NAME   only this transport; default: each there is
+  --size MIB         how much each side sends; default ${DEFAULT_SIZE_MIB}
+  --json             one JSON object a transport on stdout`;
+
+/** What one transport did. */
+interface DemoResult {
+  readonly transport: string;
+  readonly bytes: number;
+  readonly sha256: "ok" | "mismatch";
+  readonly connectMs: number;
+  readonly mbps: number;
+}
+
+/** Runs the command. Returns the exit code: 1 if any byte went wrong. */
+export async function demo(words: readonly string[], library: Library): Promise<number> {
+  const args = parseArgs(words, { boolean: ["json", "help"], string: ["transport", "size"] });
+  noWords(args);
+  const status = new Status(args.flag("json"));
+  const size = integerOption("size", args.value("size") ?? String(DEFAULT_SIZE_MIB), { min: 1, max: 4096 }) * MIB;
+  const chosen = args.value("transport");
+  const host = new DenoHost();
+  let isFine = true;
+  for (const transport of chosen === undefined ? library.names("transport") : [chosen]) {
+    const result = await run(transport, size, status, host);
+    isFine &&= result.sha256 === "ok";
+    console.log(
+      args.flag("json")
+        ? JSON.stringify(result)
+        : `${transport}: ${size / MIB} MiB each way, SHA-256 ${result.sha256}, ` +
+          `connected in ${result.connectMs} ms, ${result.mbps} Mb/s each way`,
+    );
+  }
+  return isFine ? 0 : 1;
+}
+
+async function run(transport: string, size: number, status: Status, host: Host): Promise<DemoResult> {
+  const children: Child[] = [];
+  const start = (...words: string[]): Child => {
+    const child = startChild(words);
+    children.push(child);
+    return child;
+  };
+  try {
+    status.note(`${transport}: starting a hub ...`);
+    const hub = start("serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", "--json");
+    const { url } = await hub.fact("ready");
+    const peer = ["--signaling", String(url), "--transport", transport, "--loopback", "--json"];
+    status.note("starting a peer that listens ...");
+    const listener = start("listen", ...peer, "--once");
+    const { ticket } = await listener.fact("ready");
+    status.note(`ticket ${ticket}`);
+    status.note("starting a peer that calls ...");
+    const caller = start("connect", String(ticket), ...peer);
+    const connected = await caller.fact("connected");
+    status.note(`connected ${describe(connected)}`);
+    const began = host.now();
+    const ends = [exchange(caller, size, host), exchange(listener, size, host)] as const;
+    const [fromCaller, fromListener] = await Promise.all(ends);
+    const seconds = (host.now() - began) / 1000;
+    const closed = await caller.fact("closed");
+    status.note(`done after ${seconds.toFixed(2)} s: ${JSON.stringify(closed["ms"])} ms`);
+    const codes = [await caller.exit(), await listener.exit()];
+    const isFine = fromCaller.sent === fromListener.received && fromListener.sent === fromCaller.received &&
+      codes.every((code) => code === 0);
+    return {
+      transport,
+      bytes: size,
+      sha256: isFine ? "ok" : "mismatch",
+      connectMs: handshakeMs(connected),
+      mbps: Math.round(size * 8 / seconds / 1e5) / 10,
+    };
+  } finally {
+    await Promise.all(children.map((child) => child.stop()));
+  }
+}
+
+function handshakeMs(connected: { readonly [field: string]: unknown }): number {
+  const ms = connected["ms"];
+  const handshake = typeof ms === "object" && ms !== null && "handshake" in ms ? ms.handshake : undefined;
+  return typeof handshake === "number" ? handshake : NaN;
+}
+
+function describe(connected: { readonly [field: string]: unknown }): string {
+  return `${JSON.stringify(connected["path"])} at ${JSON.stringify(connected["ms"])} ms`;
+}
+
+/** Sends `size` random bytes into the child's stdin and reads its stdout to the end; SHA-256 of both. */
+async function exchange(
+  child: Child,
+  size: number,
+  host: Host,
+): Promise<{ readonly sent: string; readonly received: string }> {
+  const [sent, received] = [new RunningHash("SHA-256"), new RunningHash("SHA-256")];
+  await Promise.all([feed(child, size, sent, host), drain(child, received)]);
+  return { sent: toHex(sent.digest()), received: toHex(received.digest()) };
+}
+
+async function feed(child: Child, size: number, hash: RunningHash, host: Host): Promise<void> {
+  const writer = child.stdin.getWriter();
+  for (let left = size; left > 0;) {
+    const chunk = randomBytes(host.random, Math.min(CHUNK_BYTES, left));
+    hash.update(chunk);
+    await writer.write(chunk);
+    left -= chunk.length;
+  }
+  await writer.close();
+}
+
+async function drain(child: Child, hash: RunningHash): Promise<void> {
+  for await (const chunk of child.stdout) hash.update(chunk);
+}

@@ -1,0 +1,61 @@
+/**
+ * The options that commands share, and what they mean.
+ *
+ * @module
+ */
+
+import type { DialOptions, Listener, ListenOptions, PeerOptions, Session } from "../mod.ts";
+import type { CandidateProvider } from "../candidates/provider.ts";
+import type { ParsedArgs } from "./args.ts";
+import { UsageError } from "./args.ts";
+
+/** The library, handed in by `mod.ts` so that commands do not import it. */
+export interface Library {
+  dial(options: DialOptions): Promise<Session>;
+  listen(options: ListenOptions): Listener;
+  names(kind: "transport" | "candidates" | "signaling"): readonly string[];
+  makeCandidates(name: string, options: { readonly loopback: boolean }): CandidateProvider;
+}
+
+/** Options of every command that opens sockets towards a peer. */
+export const PEER_OPTIONS = {
+  boolean: ["json", "help", "loopback"],
+  string: ["signaling", "stun", "token", "transport", "key"],
+  collect: ["stun"],
+} as const;
+
+/** How they are explained. */
+export const PEER_OPTIONS_HELP = `  --signaling URL    the hub: ws://HOST:PORT or wss://HOST
+  --stun HOST:PORT   a STUN server to ask; may be repeated
+  --token T          the hub's token, if it asks for one
+  --transport NAME   how to connect
+  --key FILE         who we are: a key made by "identity"; default: a new one each time
+  --loopback         this machine only: for trying things out
+  --json             one JSON object a line on stderr`;
+
+/** The part of the library's options that command lines have in common. */
+export function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined): PeerOptions {
+  const token = args.value("token");
+  const transport = args.value("transport");
+  const stun = args.values("stun");
+  return {
+    loopback: args.flag("loopback"),
+    ...(token === undefined ? {} : { token }),
+    ...(transport === undefined ? {} : { transports: [transport] }),
+    ...(stun.length === 0 ? {} : { stun }),
+    ...(seed === undefined ? {} : { key: seed }),
+  };
+}
+
+/** The one word a command needs. @throws {UsageError} If there is none, or more. */
+export function onlyWord(args: ParsedArgs, what: string): string {
+  const [word, ...rest] = args._;
+  if (word === undefined) throw new UsageError(`${what} is missing`);
+  if (rest.length > 0) throw new UsageError(`"${rest[0]}" is one word too many`);
+  return word;
+}
+
+/** @throws {UsageError} If there is any word. */
+export function noWords(args: ParsedArgs): void {
+  if (args._[0] !== undefined) throw new UsageError(`"${args._[0]}" is one word too many`);
+}

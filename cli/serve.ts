@@ -1,0 +1,73 @@
+/**
+ * `serve`: runs a hub and a STUN server.
+ *
+ * @module
+ */
+
+import { DenoHost } from "../io/deno_host.ts";
+import { serve as startService } from "../service/serve.ts";
+import { acceptWebSocket } from "../signaling/websocket.ts";
+import { parseArgs, UsageError } from "./args.ts";
+import { noWords } from "./options.ts";
+import { Status } from "./status.ts";
+
+/** What `serve --help` prints. */
+export const SERVE_HELP = `Runs what peers find each other by: a hub for signaling, and a STUN server.
+
+  serve                                                 HTTP on port 8080, STUN on UDP 3478
+  serve --listen 0.0.0.0:443 --cert cert.pem --cert-key key.pem
+  serve --token secret                                  only for those who know the token
+
+usage: serve [options]
+
+  --listen IP:PORT   where the hub listens; default 0.0.0.0:8080
+  --stun IP:PORT     where the STUN server listens; may be repeated; default UDP 3478 of the same host
+  --token T          what clients must show
+  --cert FILE        certificate chain, PEM; the hub is wss:// then
+  --cert-key FILE    its key, PEM
+  --json             one JSON object a line on stderr
+
+The hub is at /signal; /health says ok, /metrics counts (Prometheus text).`;
+
+/** Runs the command until it is interrupted. Returns the exit code. */
+export async function serve(words: readonly string[]): Promise<number> {
+  const args = parseArgs(words, {
+    boolean: ["json", "help"],
+    string: ["listen", "stun", "token", "cert", "cert-key"],
+    collect: ["stun"],
+  });
+  noWords(args);
+  const status = new Status(args.flag("json"));
+  const [cert, certKey] = [args.value("cert"), args.value("cert-key")];
+  if ((cert === undefined) !== (certKey === undefined)) throw new UsageError("--cert and --cert-key go together");
+  const tls = cert === undefined || certKey === undefined
+    ? undefined
+    : { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(certKey) };
+  const [listen, token] = [args.value("listen"), args.value("token")];
+  const stun = args.values("stun");
+  const host = new DenoHost();
+  await using service = await startService({
+    host,
+    epochMs: host.epochMs,
+    acceptUpgrade: acceptWebSocket,
+    ...(listen === undefined ? {} : { listen }),
+    ...(stun.length === 0 ? {} : { stun }),
+    ...(token === undefined ? {} : { token }),
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const url = `${tls === undefined ? "ws" : "wss"}://${service.address}/signal`;
+  const stunAddresses = service.stunAddresses.map(String);
+  status.tell(
+    { type: "ready", url, stun: stunAddresses },
+    `hub at ${url}, STUN at UDP ${stunAddresses.join(", ")}; stop with Ctrl-C`,
+  );
+  await interrupted();
+  return 0;
+}
+
+/** Resolves at SIGINT or SIGTERM. */
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => resolve());
+  });
+}
