@@ -32,6 +32,8 @@ export class Runner {
   readonly #sessions = new Map<QuicConnection, Session>();
   readonly #abort = new AbortController();
   #channel: MessageChannel | undefined;
+  /** Channels opened so far: tells the one in use from those before. */
+  #openings = 0;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -105,6 +107,9 @@ export class Runner {
   async #openChannel(): Promise<void> {
     const { host, machine, signaling } = this.#options;
     const { signal } = this.#abort;
+    // The machine has given up the channel there is, a silent one too: whatever still comes from it is not for the next.
+    this.closeChannel();
+    const opening = ++this.#openings;
     try {
       if (signaling === undefined || signal.aborted) return;
       const channel = await signaling.open({ signal });
@@ -112,12 +117,14 @@ export class Runner {
       machine.handleOpen(host.now());
       this.#driver.drain();
       for await (const message of channel.messages) {
+        if (opening !== this.#openings) return;
         machine.handleMessage(message, host.now());
         this.#driver.drain();
       }
     } catch {
       // Why it could not be opened or broke is the machine's to say when it gives up: here it only counts that it is gone.
     }
+    if (opening !== this.#openings) return;
     this.#channel = undefined;
     if (signal.aborted) return;
     machine.handleClosed(host.now());
