@@ -9,7 +9,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { report } from "./support/roles.ts";
+import { cpuTime, report } from "./support/roles.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -28,7 +28,7 @@ async function receive(cert: string, key: string): Promise<void> {
       bytes += chunk.length;
     }
   }
-  report({ type: "done", bytes, seconds: (performance.now() - begunAt) / 1000 });
+  report({ type: "done", bytes, seconds: (performance.now() - begunAt) / 1000, ...cpuTime() });
   connection.close({ closeCode: 0, reason: "done" });
   setTimeout(() => endpoint.close(), 200);
 }
@@ -48,7 +48,7 @@ async function send(cert: string, port: number, total: number): Promise<void> {
   }
   await writer.close();
   await connection.closed;
-  report({ type: "done" });
+  report({ type: "done", ...cpuTime() });
 }
 
 if (import.meta.main) {

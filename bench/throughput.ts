@@ -22,6 +22,14 @@ interface Contestant {
   readonly missing?: string;
 }
 
+/** One run of one stack. */
+interface Run {
+  /** MB/s. */
+  readonly rate: number;
+  readonly cpuOfSender: number;
+  readonly cpuOfReceiver: number;
+}
+
 /** What was measured of one stack. */
 export interface ThroughputResult {
   readonly name: string;
@@ -29,6 +37,9 @@ export interface ThroughputResult {
   /** MB/s (10^6 bytes of stream data), one a round. */
   readonly rates: readonly number[];
   readonly median: number;
+  /** CPU time of the sender and the receiver, in seconds for 10^9 bytes, start-up included; medians. */
+  readonly cpuOfSender: number;
+  readonly cpuOfReceiver: number;
   readonly missing?: string;
 }
 
@@ -40,15 +51,19 @@ export async function measureThroughput(options: {
 }): Promise<readonly ThroughputResult[]> {
   using files = pemFiles(selfSignedCertificate("P-256"));
   const chosen = contestants(files, options.scale ?? 1).filter(({ name }) => options.only?.includes(name) ?? true);
-  const rates = new Map<string, number[]>(chosen.map(({ name }) => [name, []]));
+  const runs = new Map<string, Run[]>(chosen.map(({ name }) => [name, []]));
   for (let round = 0; round < options.rounds; round++) {
     for (const contestant of chosen) {
-      if (contestant.missing === undefined) rates.get(contestant.name)?.push(await runPair(contestant));
+      if (contestant.missing === undefined) runs.get(contestant.name)?.push(await runPair(contestant));
     }
   }
   return chosen.map(({ name, mebibytes, missing }) => {
-    const measured = rates.get(name) ?? [];
-    return { name, mebibytes, rates: measured, median: median(measured), ...(missing !== undefined && { missing }) };
+    const measured = runs.get(name) ?? [];
+    const rates = measured.map(({ rate }) => rate);
+    const cpuOfSender = median(measured.map((run) => run.cpuOfSender));
+    const cpuOfReceiver = median(measured.map((run) => run.cpuOfReceiver));
+    const result = { name, mebibytes, rates, median: median(rates), cpuOfSender, cpuOfReceiver };
+    return missing === undefined ? result : { ...result, missing };
   });
 }
 
@@ -61,7 +76,8 @@ function contestants(files: { readonly cert: string; readonly key: string }, sca
   const sizes = (mebibytes: number): number => Math.max(1, Math.round(mebibytes * scale));
   return [
     typescript("traverse", "traverse_peer.ts", sizes(128), []),
-    typescript("datapath", "datapath.ts", sizes(128), []),
+    typescript("datapath", "datapath.ts", sizes(128), ["--acks", "two"]),
+    typescript("datapath, our ACK rate", "datapath.ts", sizes(128), ["--acks", "batch"]),
     {
       name: "aioquic",
       mebibytes: sizes(48),
@@ -83,19 +99,24 @@ function typescript(name: string, script: string, mebibytes: number, options: re
   };
 }
 
-/** MB/s of one run. */
-async function runPair(contestant: Contestant): Promise<number> {
+/** Runs both ends once. */
+async function runPair(contestant: Contestant): Promise<Run> {
   await using receiver = start(contestant.receive);
   const ready = await receiver.next("ready");
   const extra = typeof ready["key"] === "string" ? ["--peer", ready["key"]] : [];
   await using sender = start([...contestant.send, "--port", String(ready["port"]), ...extra]);
   // A sender that fails says so here, instead of leaving the receiver waiting.
-  const [done] = await Promise.all([receiver.next("done"), sender.next("done")]);
+  const [done, sent] = await Promise.all([receiver.next("done"), sender.next("done")]);
   const bytes = Number(done["bytes"]);
   if (!(bytes >= contestant.mebibytes * 2 ** 20)) {
     throw new Error(`${contestant.name} lost bytes: ${JSON.stringify(done)}`);
   }
-  return bytes / Number(done["seconds"]) / 1e6;
+  const gigabytes = bytes / 1e9;
+  return {
+    rate: 1000 * gigabytes / Number(done["seconds"]),
+    cpuOfSender: Number(sent["cpuSeconds"]) / gigabytes,
+    cpuOfReceiver: Number(done["cpuSeconds"]) / gigabytes,
+  };
 }
 
 function start([command, ...args]: readonly string[]): PeerProcess {
@@ -109,17 +130,28 @@ function file(name: string): string {
 /** The results as rows of a table. */
 export function throughputTable(results: readonly ThroughputResult[]): string {
   const of = (name: string): number | undefined => results.find((result) => result.name === name)?.median;
-  const rows = results.map(({ name, mebibytes, rates, median, missing }) =>
-    missing !== undefined ? [name, "", "", "", "", `skipped: ${missing}`] : [
+  const rows = results.map(({ name, mebibytes, rates, median, cpuOfSender, cpuOfReceiver, missing }) =>
+    missing !== undefined ? [name, `skipped: ${missing}`, "", "", "", "", "", ""] : [
       name,
       `${mebibytes} MiB × ${rates.length}`,
       median.toFixed(1),
       `${Math.min(...rates).toFixed(1)}–${Math.max(...rates).toFixed(1)}`,
+      `${cpuOfSender.toFixed(1)} + ${cpuOfReceiver.toFixed(1)}`,
       ratio(median, of("datapath")),
+      ratio(median, of("datapath, our ACK rate")),
       ratio(median, of("aioquic")),
     ]
   );
-  return table(["stack", "runs", "MB/s, median", "range", "of datapath", "of aioquic"], rows);
+  return table([
+    "stack",
+    "runs",
+    "MB/s, median",
+    "range",
+    "CPU s/GB, send + receive",
+    "of datapath",
+    "of datapath, our ACK rate",
+    "of aioquic",
+  ], rows);
 }
 
 if (import.meta.main) {

@@ -24,7 +24,7 @@ import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
 import { rawPublicKeyCredential } from "../protocols/tls/certificates.ts";
-import { DATAGRAM_BYTES, report } from "./support/roles.ts";
+import { cpuTime, DATAGRAM_BYTES, report } from "./support/roles.ts";
 
 const LOOPBACK = addressOf("127.0.0.1", 0);
 const CHUNK_BYTES = 64 * 1024;
@@ -102,7 +102,7 @@ function send(options: Options): void {
 
 function numbersOf(connection: QuicConnection): Readonly<Record<string, number>> {
   const { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes } = connection.stats;
-  return { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes };
+  return { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes, ...cpuTime() };
 }
 
 function tlsSettings(key: Ed25519PrivateKey, peer: Uint8Array | undefined, options: Options): TlsSettings {

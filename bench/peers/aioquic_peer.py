@@ -68,7 +68,7 @@ class Receiver(QuicConnectionProtocol):
             self.begun = time.monotonic()
         self.received += len(event.data)
         if event.end_stream:
-            say(type="done", bytes=self.received, seconds=time.monotonic() - self.begun)
+            say(type="done", bytes=self.received, seconds=time.monotonic() - self.begun, cpuSeconds=time.process_time())
             self.close()
             Receiver.finished.set()
 
@@ -124,7 +124,7 @@ async def send():
         protocol._quic.send_stream_data(protocol.stream_id, b"")
         protocol.fill()
         await Sender.ended.wait()
-    say(type="done")
+    say(type="done", cpuSeconds=time.process_time())
 
 
 asyncio.run(asyncio.wait_for(receive() if options.role == "receive" else send(), options.seconds))
