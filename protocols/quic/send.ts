@@ -334,6 +334,15 @@ export class Sender {
       if (space.sealer === undefined || (isApplication && !parts.handshake.isComplete)) continue;
       if (!builder.open(space)) continue;
       builder.record.pathId = -1;
+      // What has arrived has arrived: a peer that waits for its last acknowledgement is not to think it was cut off.
+      const { received } = space;
+      if (received.ranges.rangeCount > 0) {
+        writeAck(
+          builder.writer,
+          received.ranges,
+          Math.floor(received.ackDelayMs(now) * 1000 / 2 ** ACK_DELAY_EXPONENT),
+        );
+      }
       this.#writeClose(frame.isApplication && !isApplication ? HIDDEN_APPLICATION_CLOSE : frame);
       builder.keep(now);
     }
