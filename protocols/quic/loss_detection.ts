@@ -100,7 +100,7 @@ export class LossDetection {
     return this.#stateOf(space).largestAcknowledged;
   }
 
-  /** Whether one more packet can be remembered. If not, nothing but acknowledgements of the peer can help. */
+  /** Whether one more packet can be remembered. If not, only acknowledgements may be sent. */
   hasRoom(space: PacketNumberSpace): boolean {
     return this.#stateOf(space).sent.hasRoom;
   }

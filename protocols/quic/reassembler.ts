@@ -1,5 +1,5 @@
 /**
- * Puts received data back in order, for streams and CRYPTO alike: RFC 9000 §2.2, §19.6.
+ * Puts the data of a stream back in order: RFC 9000 §2.2. CRYPTO streams, which are short, have their own.
  *
  * @module
  */

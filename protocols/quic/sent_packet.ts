@@ -9,8 +9,11 @@
 import type { CryptoSendStream } from "./crypto_stream.ts";
 import type { Stream } from "./stream.ts";
 
-/** Most packets of one space that are remembered: a sender with that many outstanding waits for acknowledgements. */
-export const MAX_SENT_PACKETS = 131_072;
+/** With this many packets of one space outstanding nothing but acknowledgements is sent until some are acknowledged. */
+export const MAX_SENT_PACKETS = 65_536;
+
+/** Room for those acknowledgements: what spans more than this is our own mistake. */
+const MAX_RING_SLOTS: number = 2 * MAX_SENT_PACKETS;
 
 /**
  * Packets that are not in flight (only ACK, CONNECTION_CLOSE) are forgotten once this many packets were sent after
@@ -140,7 +143,7 @@ export class SentPackets {
     return this.#next;
   }
 
-  /** Whether there is room for one more: if not, nothing may be sent in this space until something is acknowledged. */
+  /** Whether there is room for one more: if not, only acknowledgements may be sent until something is acknowledged. */
   get hasRoom(): boolean {
     return this.#next - this.#oldest < MAX_SENT_PACKETS;
   }
@@ -157,8 +160,8 @@ export class SentPackets {
       throw new RangeError(`Cannot note packet ${packetNumber} as sent: ${this.#next} is the next number`);
     }
     if (this.#oldest === this.#next) this.#oldest = this.#next = packetNumber;
-    if (packetNumber - this.#oldest >= MAX_SENT_PACKETS) {
-      throw new RangeError(`Cannot note packet ${packetNumber} as sent: ${MAX_SENT_PACKETS} are outstanding`);
+    if (packetNumber - this.#oldest >= MAX_RING_SLOTS) {
+      throw new RangeError(`Cannot note packet ${packetNumber} as sent: ${this.#oldest} is still outstanding`);
     }
     while (packetNumber - this.#oldest >= this.#slots.length) this.#grow();
     const mask = this.#slots.length - 1;
