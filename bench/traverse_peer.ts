@@ -14,17 +14,12 @@ import { Driver } from "../io/driver.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import { fromHex, toHex } from "../protocols/core/bytes.ts";
 import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
-import {
-  DEFAULT_ENDPOINT_CONFIG,
-  DEFAULT_TRANSPORT_SETTINGS,
-  type EndpointConfig,
-  type TlsSettings,
-} from "../protocols/quic/config.ts";
+import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS, type EndpointConfig } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
-import { rawPublicKeyCredential } from "../protocols/tls/certificates.ts";
 import { cpuTime, DATAGRAM_BYTES, report } from "./support/roles.ts";
+import { tlsSettings } from "./support/tls.ts";
 
 const LOOPBACK = addressOf("127.0.0.1", 0);
 const CHUNK_BYTES = 64 * 1024;
@@ -47,7 +42,10 @@ function receive(options: Options): void {
   const key = Ed25519PrivateKey.generate(new DenoHost().random);
   let bytes = 0;
   let begunAt = 0;
-  const server = { tls: tlsSettings(key, undefined, options), transport: DEFAULT_TRANSPORT_SETTINGS };
+  const server = {
+    tls: tlsSettings({ own: key, cipherSuites: [options.cipher] }),
+    transport: DEFAULT_TRANSPORT_SETTINGS,
+  };
   const peer = new Peer({ ...DEFAULT_ENDPOINT_CONFIG, server }, (connection, event) => {
     if (event.type === "closed") setTimeout(() => peer.host[Symbol.dispose](), 200);
     if (event.type !== "streamReadable") return;
@@ -94,7 +92,7 @@ function send(options: Options): void {
   peer.endpoint.connect({
     base,
     remote: addressOf("127.0.0.1", options.port),
-    tls: tlsSettings(key, fromHex(options.peer), options),
+    tls: tlsSettings({ own: key, peer: fromHex(options.peer), cipherSuites: [options.cipher] }),
     transport: { ...DEFAULT_TRANSPORT_SETTINGS, maxUdpPayloadBytes: DATAGRAM_BYTES },
   }, peer.host.now());
   peer.driver.drain();
@@ -103,19 +101,6 @@ function send(options: Options): void {
 function numbersOf(connection: QuicConnection): Readonly<Record<string, number>> {
   const { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes } = connection.stats;
   return { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes, ...cpuTime() };
-}
-
-function tlsSettings(key: Ed25519PrivateKey, peer: Uint8Array | undefined, options: Options): TlsSettings {
-  return {
-    cipherSuites: [options.cipher],
-    applicationProtocols: ["bench"],
-    credentials: [rawPublicKeyCredential(key)],
-    // The receiver takes whoever comes, and so does not ask who it is.
-    peer: peer === undefined
-      ? { certificateTypes: [], ask: false }
-      : { certificateTypes: ["RawPublicKey"], publicKeys: [peer], ask: false },
-    keyLog: false,
-  };
 }
 
 interface Options {
