@@ -18,6 +18,7 @@ import { Buffer } from "node:buffer";
 import { WebSocket, WebSocketServer } from "ws";
 // @ts-types="@types/ws"
 import type { RawData } from "ws";
+import { isIpAddress } from "../protocols/core/address.ts";
 import { MAX_MESSAGE_LENGTH } from "./channel.ts";
 import type { MessageChannel, Signaling } from "./channel.ts";
 import { MessageQueue } from "./queue_stream.ts";
@@ -34,6 +35,9 @@ export const MAX_MESSAGE_HEADER_BYTES = 6144;
 /** How long one address of the hub is waited for before the next is tried too (RFC 8305 §8). */
 const CONNECTION_ATTEMPT_DELAY_MS = 250;
 
+/** How long TCP and TLS may take by default. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
 /** How long the hub may take to answer the upgrade request. */
 const UPGRADE_TIMEOUT_MS = 10_000;
 
@@ -49,6 +53,8 @@ export interface WebSocketSignalingOptions {
   readonly token?: string;
   /** Certificates to trust besides the system's, in PEM. */
   readonly caCerts?: readonly string[];
+  /** How long TCP and TLS may take. @default {10000} */
+  readonly connectTimeoutMs?: number;
 }
 
 /**
@@ -92,37 +98,55 @@ export class WebSocketSignaling implements Signaling {
   /** @throws {Error} If the hub cannot be reached. */
   async open({ signal }: { readonly signal: AbortSignal }): Promise<MessageChannel> {
     signal.throwIfAborted();
-    const socket = await connectSocket(this.#url, { signal, caCerts: this.#options.caCerts });
+    const socket = await connectSocket(this.#url, signal, this.#options);
     return new WebSocketChannel(this.#url, socket, { signal, token: this.#options.token });
   }
 }
 
-function connectSocket(
-  url: URL,
-  options: { readonly signal: AbortSignal; readonly caCerts: readonly string[] | undefined },
-): Promise<Socket> {
-  const { signal, caCerts } = options;
+function connectSocket(url: URL, signal: AbortSignal, options: WebSocketSignalingOptions): Promise<Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const isSecure = url.protocol === "wss:";
-  const port = Number(url.port) || (isSecure ? 443 : 80);
-  const target = { host, port, autoSelectFamilyAttemptTimeout: CONNECTION_ATTEMPT_DELAY_MS };
+  const { caCerts, connectTimeoutMs: timeout = CONNECT_TIMEOUT_MS } = options;
+  const target = {
+    host,
+    port: Number(url.port) || (isSecure ? 443 : 80),
+    autoSelectFamilyAttemptTimeout: CONNECTION_ATTEMPT_DELAY_MS,
+    timeout,
+  };
   return new Promise((resolve, reject) => {
     const socket = isSecure
-      ? connectTls({ ...target, servername: host, ALPNProtocols: ["http/1.1"], ...(caCerts && { ca: [...caCerts] }) })
+      ? connectTls({
+        ...target,
+        ALPNProtocols: ["http/1.1"],
+        // RFC 6066 §3: a server name is never an address.
+        ...(isIpAddress(host) ? {} : { servername: host }),
+        ...(caCerts && { ca: [...caCerts] }),
+      })
       : connectTcp(target);
+    const settle = (): void => {
+      signal.removeEventListener("abort", abort);
+      socket.removeListener("error", fail);
+      socket.removeListener("timeout", expire);
+    };
     const abort = (): void => {
+      settle();
+      // What goes wrong from now on concerns nobody.
+      socket.on("error", () => {});
       socket.destroy();
       reject(signal.reason);
     };
     const fail = (error: Error): void => {
-      signal.removeEventListener("abort", abort);
+      settle();
+      socket.on("error", () => {});
+      socket.destroy();
       reject(new Error(`Cannot reach ${url.host}: ${error.message}`, { cause: error }));
     };
+    const expire = (): void => fail(new Error(`no answer for ${timeout} ms`));
     signal.addEventListener("abort", abort, { once: true });
     socket.once("error", fail);
+    socket.once("timeout", expire);
     socket.once(isSecure ? "secureConnect" : "connect", () => {
-      signal.removeEventListener("abort", abort);
-      socket.removeListener("error", fail);
+      settle();
       socket.setNoDelay(true);
       resolve(socket);
     });

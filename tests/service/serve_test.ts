@@ -141,12 +141,14 @@ Deno.test("serve with a certificate is wss:", async () => {
   const certificate = selfSignedCertificate("P-256");
   await using service = await start({ tls: { cert: certificate.pem, key: certificate.keyPem } });
   const signal = new AbortController().signal;
-  const url = `wss://localhost:${service.address.port}`;
-  const channel = await websocket(url, { caCerts: [certificate.pem] }).open({ signal });
-  channel.send('{"t":"ping"}');
-  deepStrictEqual(await channel.messages.getReader().read(), { done: false, value: '{"t":"pong"}' });
-  channel.close();
-  await rejects(websocket(url).open({ signal }), /Cannot reach localhost/);
+  for (const hostname of ["localhost", "127.0.0.1"]) {
+    const url = `wss://${hostname}:${service.address.port}`;
+    const channel = await websocket(url, { caCerts: [certificate.pem] }).open({ signal });
+    channel.send('{"t":"ping"}');
+    deepStrictEqual(await channel.messages.getReader().read(), { done: false, value: '{"t":"pong"}' });
+    channel.close();
+    await rejects(websocket(url).open({ signal }), /Cannot reach/);
+  }
 });
 
 Deno.test("serve disconnects a client that sends a message over the limit", async () => {

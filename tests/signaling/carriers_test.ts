@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual, throws } from "node:assert/strict";
 import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
+import type { Socket } from "node:net";
 import { MAX_MESSAGE_LENGTH } from "../../signaling/channel.ts";
 import type { HubMachine, HubTransmit } from "../../signaling/hub_machine.ts";
 import { MemoryHub } from "../../signaling/memory.ts";
@@ -221,6 +222,25 @@ Deno.test("websocket says why a hub cannot be reached", async () => {
     opened,
     (error) => error instanceof Error && error.message.startsWith(`Cannot reach 127.0.0.1:${port}: `),
   );
+});
+
+Deno.test("websocket gives up a hub that accepts and says nothing, and stops when it is told to", async () => {
+  const sockets = new Inbox<Socket>();
+  const server = createTcpServer((socket) => sockets.put(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  ok(address !== null && typeof address === "object");
+  const url = `wss://127.0.0.1:${address.port}`;
+  const { signal } = new AbortController();
+  await rejects(websocket(url, { connectTimeoutMs: 20 }).open({ signal }), /no answer for 20 ms/);
+  const abort = new AbortController();
+  const opened = websocket(url).open({ signal: abort.signal });
+  (await sockets.next()).destroy();
+  const second = await sockets.next();
+  abort.abort(new Error("enough"));
+  await rejects(opened, /enough/);
+  second.destroy();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
 Deno.test("websocket takes ws: and wss: URLs without query and password, and adds the path", () => {
