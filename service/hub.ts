@@ -17,28 +17,16 @@ import { KEEP_ALIVE_MS } from "../signaling/listener.ts";
 import { decodeClientMessage, encodeMessage } from "../signaling/messages.ts";
 import type { ClientMessage, HubErrorCode, HubMessage, RefusalCode } from "../signaling/messages.ts";
 import { RateLimiter } from "../signaling/rate_limit.ts";
-import {
-  callIdOf,
-  isCurrent,
-  OFFER_LIFETIME_MS,
-  openOffer,
-  openRecord,
-  openRegistration,
-  RECORD_LIFETIME_MS,
-} from "../signaling/trust.ts";
-import type { EarlyAdmission, ListenerRecord, Offer, Signed } from "../signaling/trust.ts";
+import { callIdOf, isCurrent, OFFER_LIFETIME_MS, openOffer, openRecord, openRegistration } from "../signaling/trust.ts";
+import type { EarlyAdmission, Offer } from "../signaling/trust.ts";
+import { HubDirectory } from "./hub_directory.ts";
+import type { ListenerEntry, RegistrationProblem } from "./hub_directory.ts";
 
 /** Connections at once. */
 export const MAX_CLIENTS = 10_000;
 
 /** Connections at once from one IP address: a large household or a small company. */
 export const MAX_CLIENTS_PER_SOURCE = 256;
-
-/** Keys with a record, connected or not. */
-export const MAX_LISTENERS = 10_000;
-
-/** Names that are held, their owners connected or not. */
-export const MAX_NAMES = 20_000;
 
 /** Messages a second from one client, and how many at once. Beyond it is disconnected. */
 export const MESSAGES_PER_SECOND = 20;
@@ -58,9 +46,6 @@ export const CALL_HOLD_MS = 60_000;
 
 /** Messages with later candidates in one call. */
 export const MAX_CANDIDATE_MESSAGES = 16;
-
-/** How long a name stays with the key that took it, after its owner was last seen. */
-export const NAME_HOLD_MS = 24 * 3_600_000;
 
 /** A client that has said nothing for so long is gone: listeners ping three times as often. */
 export const IDLE_TIMEOUT_MS = 3 * KEEP_ALIVE_MS + 5_000;
@@ -100,31 +85,15 @@ interface ClientState<Client> {
   heardAt: number;
   queued: number;
   isLeaving: boolean;
-  listener: ListenerState<Client> | undefined;
+  listener: ListenerEntry<Client> | undefined;
   call: string | undefined;
-}
-
-interface ListenerState<Client> {
-  readonly keyHex: string;
-  /** `undefined` while its owner is away. */
-  client: Client | undefined;
-  record: Signed<ListenerRecord>;
-  admission: EarlyAdmission;
-  /** Calls that neither hub nor listener has answered. */
-  readonly unanswered: Set<string>;
 }
 
 interface HubCall<Client> {
   readonly caller: Client;
-  readonly listener: ListenerState<Client>;
+  readonly listener: ListenerEntry<Client>;
   readonly expiresAt: number;
   candidateMessages: number;
-}
-
-interface HeldName {
-  readonly keyHex: string;
-  /** `Infinity` while its owner is here. */
-  heldUntil: number;
 }
 
 /** The hub. */
@@ -132,9 +101,7 @@ export class Hub<Client> implements HubMachine<Client> {
   readonly #options: HubOptions;
   readonly #clients = new Map<Client, ClientState<Client>>();
   readonly #sources = new Map<string, number>();
-  /** By key ID in hexadecimal. */
-  readonly #listeners = new Map<string, ListenerState<Client>>();
-  readonly #names = new Map<string, HeldName>();
+  readonly #directory = new HubDirectory<Client>();
   /** Oldest first. */
   readonly #calls = new Map<string, HubCall<Client>>();
   readonly #messageRate = new RateLimiter<Client>({
@@ -176,8 +143,8 @@ export class Hub<Client> implements HubMachine<Client> {
   } {
     return {
       clients: this.#clients.size,
-      listeners: this.#listeners.size,
-      names: this.#names.size,
+      listeners: this.#directory.entryCount,
+      names: this.#directory.nameCount,
       calls: this.#calls.size,
     };
   }
@@ -239,7 +206,7 @@ export class Hub<Client> implements HubMachine<Client> {
     }
     if (this.#sweepAt === undefined || now < this.#sweepAt) return;
     this.#sweep(now);
-    const isEmpty = this.#clients.size === 0 && this.#listeners.size === 0 && this.#names.size === 0;
+    const isEmpty = this.#clients.size === 0 && this.#directory.entryCount === 0 && this.#directory.nameCount === 0;
     this.#sweepAt = isEmpty ? undefined : now + SWEEP_INTERVAL_MS;
   }
 
@@ -317,52 +284,24 @@ export class Hub<Client> implements HubMachine<Client> {
       this.#reject(client, "malformed");
       return;
     }
-    const { key, name, issuedAt } = record.content;
-    const keyHex = toHex(keyIdOf(key));
-    const known = this.#listeners.get(keyHex);
-    if (
-      !isCurrent(record.content, this.#options.epochMs + now, RECORD_LIFETIME_MS) ||
-      // A registration that somebody recorded and plays again is not later than the one we have.
-      (known !== undefined && issuedAt <= known.record.content.issuedAt)
-    ) {
-      this.#count("rejected_stale");
-      this.#reject(client, "stale");
-      return;
-    }
-    const holder = name === undefined ? undefined : this.#names.get(name);
-    if (holder !== undefined && holder.keyHex !== keyHex && holder.heldUntil > now) {
-      this.#count("rejected_name_taken");
-      this.#reject(client, "nameTaken");
-      return;
-    }
-    const hasRoom = (known !== undefined || this.#listeners.size < MAX_LISTENERS || this.#evictAbsentListener()) &&
-      (name === undefined || holder !== undefined || this.#names.size < MAX_NAMES || this.#evictAbsentName());
-    if (!hasRoom) {
-      this.#count("rejected_full");
-      this.#reject(client, "full");
+    const at = { now, epochMs: this.#options.epochMs + now };
+    const taken = this.#directory.register(client, { record, registration }, at);
+    if (typeof taken === "string") {
+      this.#count(REGISTRATION_COUNTERS[taken]);
+      this.#reject(client, taken);
       return;
     }
     this.#count("registrations");
-    if (state.listener !== undefined && state.listener.keyHex !== keyHex) this.#leave(state.listener, now);
-    const listener = known ??
-      { keyHex, client, record, admission: registration.admission, unanswered: new Set<string>() };
-    const before = listener.client;
-    if (before !== undefined && before !== client) {
+    const { entry, replaced } = taken;
+    // A client speaks for one key: another before is given up.
+    if (state.listener !== undefined && state.listener !== entry) this.#leave(state.listener, now);
+    state.listener = entry;
+    if (replaced !== undefined) {
       // The same key came back on another connection, before the old one was found dead.
-      const other = this.#clients.get(before);
+      const other = this.#clients.get(replaced);
       if (other !== undefined) other.listener = undefined;
-      this.#disconnect(before);
+      this.#disconnect(replaced);
     }
-    const oldName = listener.record.content.name;
-    if (oldName !== undefined && oldName !== name && this.#names.get(oldName)?.keyHex === keyHex) {
-      this.#names.delete(oldName);
-    }
-    listener.client = client;
-    listener.record = record;
-    listener.admission = registration.admission;
-    state.listener = listener;
-    this.#listeners.set(keyHex, listener);
-    if (name !== undefined) this.#names.set(name, { keyHex, heldUntil: Infinity });
     this.#send(client, { t: "registered", stun: this.#options.stunServers });
   }
 
@@ -389,7 +328,7 @@ export class Hub<Client> implements HubMachine<Client> {
       this.#refuse(client, "limited");
       return;
     }
-    const listener = this.#findCallee(offer);
+    const listener = this.#directory.find(offer);
     if (listener?.client === undefined || listener.record.content.expiresAt <= this.#options.epochMs + now) {
       this.#count("unknown_callee");
       this.#refuse(client, "unknown");
@@ -443,19 +382,9 @@ export class Hub<Client> implements HubMachine<Client> {
     return call !== undefined && call.listener === state.listener ? call : undefined;
   }
 
-  #findCallee(offer: Offer): ListenerState<Client> | undefined {
-    const { calleeName, calleeKeyId } = offer;
-    const keyHex = calleeKeyId === undefined ? this.#names.get(calleeName ?? "")?.keyHex : toHex(calleeKeyId);
-    const listener = keyHex === undefined ? undefined : this.#listeners.get(keyHex);
-    return calleeName !== undefined && listener?.record.content.name !== calleeName ? undefined : listener;
-  }
-
-  /** The listener's connection has gone, or is another's now; its name stays its own for a while. */
-  #leave(listener: ListenerState<Client>, now: number): void {
-    listener.client = undefined;
-    const { name } = listener.record.content;
-    const held = name === undefined ? undefined : this.#names.get(name);
-    if (held !== undefined && held.keyHex === listener.keyHex) held.heldUntil = now + NAME_HOLD_MS;
+  /** The listener's connection has gone, or speaks for another key now: nobody answers who waits for it. */
+  #leave(listener: ListenerEntry<Client>, now: number): void {
+    this.#directory.leave(listener, now);
     for (const id of [...listener.unanswered]) {
       const call = this.#calls.get(id);
       if (call !== undefined) this.#refuse(call.caller, "unknown");
@@ -472,37 +401,13 @@ export class Hub<Client> implements HubMachine<Client> {
     if (caller?.call === id) caller.call = undefined;
   }
 
-  #evictAbsentListener(): boolean {
-    for (const [keyHex, listener] of this.#listeners) {
-      if (listener.client !== undefined) continue;
-      this.#listeners.delete(keyHex);
-      return true;
-    }
-    return false;
-  }
-
-  #evictAbsentName(): boolean {
-    for (const [name, held] of this.#names) {
-      if (held.heldUntil === Infinity) continue;
-      this.#names.delete(name);
-      return true;
-    }
-    return false;
-  }
-
   #sweep(now: number): void {
     for (const [client, state] of this.#clients) {
       if (state.isLeaving || now - state.heardAt < IDLE_TIMEOUT_MS) continue;
       this.#count("idle_disconnects");
       this.#disconnect(client);
     }
-    const epochMs = this.#options.epochMs + now;
-    for (const [keyHex, listener] of this.#listeners) {
-      if (listener.client === undefined && listener.record.content.expiresAt <= epochMs) this.#listeners.delete(keyHex);
-    }
-    for (const [name, held] of this.#names) {
-      if (held.heldUntil <= now) this.#names.delete(name);
-    }
+    this.#directory.sweep({ now, epochMs: this.#options.epochMs + now });
   }
 
   #send(client: Client, message: HubMessage): void {
@@ -538,6 +443,12 @@ export class Hub<Client> implements HubMachine<Client> {
     this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
   }
 }
+
+const REGISTRATION_COUNTERS: Readonly<Record<RegistrationProblem, HubCounter>> = {
+  stale: "rejected_stale",
+  nameTaken: "rejected_name_taken",
+  full: "rejected_full",
+};
 
 function isAdmittedEarly(admission: EarlyAdmission, offer: Offer): boolean {
   const tag = offer.ticket?.tag;

@@ -8,8 +8,8 @@ import {
   MAX_CLIENTS_PER_SOURCE,
   MAX_QUEUED_MESSAGES,
   MESSAGE_BURST,
-  NAME_HOLD_MS,
 } from "../../service/hub.ts";
+import { NAME_HOLD_MS } from "../../service/hub_directory.ts";
 import { encodeMessage } from "../../signaling/messages.ts";
 import type { HubMessage } from "../../signaling/messages.ts";
 import { keyIdOf } from "../../signaling/identity.ts";

@@ -1,0 +1,133 @@
+/**
+ * Who is registered at a hub: one entry a key, connected or not, and the names that keys hold.
+ *
+ * @module
+ */
+
+import { toHex } from "../protocols/core/bytes.ts";
+import { keyIdOf } from "../signaling/identity.ts";
+import { isCurrent, RECORD_LIFETIME_MS } from "../signaling/trust.ts";
+import type { EarlyAdmission, ListenerRecord, Offer, Registration, Signed } from "../signaling/trust.ts";
+
+/** Keys with a record, connected or not: one whose owner is away makes room. */
+export const MAX_LISTENERS = 10_000;
+
+/** Names that are held: one whose owner is away makes room. */
+export const MAX_NAMES = 20_000;
+
+/** How long a name stays with the key that took it, after its owner was last seen. */
+export const NAME_HOLD_MS = 24 * 3_600_000;
+
+/** A key's place at the hub. */
+export interface ListenerEntry<Client> {
+  readonly keyHex: string;
+  /** `undefined` while its owner is away. */
+  client: Client | undefined;
+  record: Signed<ListenerRecord>;
+  admission: EarlyAdmission;
+  /** Calls that neither hub nor listener has answered. */
+  readonly unanswered: Set<string>;
+}
+
+/** Why a registration is not taken. */
+export type RegistrationProblem = "stale" | "nameTaken" | "full";
+
+interface HeldName {
+  readonly keyHex: string;
+  /** `Infinity` while its owner is here. */
+  heldUntil: number;
+}
+
+/** Entries and names of one hub. */
+export class HubDirectory<Client> {
+  /** By key ID in hexadecimal. */
+  readonly #entries = new Map<string, ListenerEntry<Client>>();
+  readonly #names = new Map<string, HeldName>();
+
+  /** How many keys have an entry. */
+  get entryCount(): number {
+    return this.#entries.size;
+  }
+
+  /** How many names are held. */
+  get nameCount(): number {
+    return this.#names.size;
+  }
+
+  /**
+   * Takes a record whose signature and registration are good.
+   *
+   * @returns The entry, and the client that had it before if that was another one.
+   */
+  register(
+    client: Client,
+    signed: { readonly record: Signed<ListenerRecord>; readonly registration: Registration },
+    at: { readonly now: number; readonly epochMs: number },
+  ): { readonly entry: ListenerEntry<Client>; readonly replaced: Client | undefined } | RegistrationProblem {
+    const { record, registration: { admission } } = signed;
+    const { key, name, issuedAt } = record.content;
+    const keyHex = toHex(keyIdOf(key));
+    const known = this.#entries.get(keyHex);
+    // A registration that somebody recorded and plays again is not later than the one we have.
+    const isLater = known === undefined || issuedAt > known.record.content.issuedAt;
+    if (!isLater || !isCurrent(record.content, at.epochMs, RECORD_LIFETIME_MS)) return "stale";
+    const holder = name === undefined ? undefined : this.#names.get(name);
+    if (holder !== undefined && holder.keyHex !== keyHex && holder.heldUntil > at.now) return "nameTaken";
+    if (known === undefined && this.#entries.size >= MAX_LISTENERS && !this.#evictEntry()) return "full";
+    if (name !== undefined && holder === undefined && this.#names.size >= MAX_NAMES && !this.#evictName()) {
+      return "full";
+    }
+
+    const entry = known ?? { keyHex, client, record, admission, unanswered: new Set<string>() };
+    const replaced = entry.client === client ? undefined : entry.client;
+    const oldName = entry.record.content.name;
+    if (oldName !== undefined && oldName !== name && this.#names.get(oldName)?.keyHex === keyHex) {
+      this.#names.delete(oldName);
+    }
+    entry.client = client;
+    entry.record = record;
+    entry.admission = admission;
+    this.#entries.set(keyHex, entry);
+    if (name !== undefined) this.#names.set(name, { keyHex, heldUntil: Infinity });
+    return { entry, replaced };
+  }
+
+  /** Whom an offer is for: by key, by name, or by both, if they belong together. */
+  find({ calleeName, calleeKeyId }: Offer): ListenerEntry<Client> | undefined {
+    const keyHex = calleeKeyId === undefined ? this.#names.get(calleeName ?? "")?.keyHex : toHex(calleeKeyId);
+    const entry = keyHex === undefined ? undefined : this.#entries.get(keyHex);
+    return calleeName !== undefined && entry?.record.content.name !== calleeName ? undefined : entry;
+  }
+
+  /** Its owner has gone; the name stays its own for a while. */
+  leave(entry: ListenerEntry<Client>, now: number): void {
+    entry.client = undefined;
+    const { name } = entry.record.content;
+    const held = name === undefined ? undefined : this.#names.get(name);
+    if (held?.keyHex === entry.keyHex) held.heldUntil = now + NAME_HOLD_MS;
+  }
+
+  /** Forgets what is past its time. */
+  sweep(at: { readonly now: number; readonly epochMs: number }): void {
+    for (const [keyHex, entry] of this.#entries) {
+      if (entry.client === undefined && entry.record.content.expiresAt <= at.epochMs) this.#entries.delete(keyHex);
+    }
+    for (const [name, held] of this.#names) {
+      if (held.heldUntil <= at.now) this.#names.delete(name);
+    }
+  }
+
+  #evictEntry(): boolean {
+    for (const [keyHex, entry] of this.#entries) {
+      if (entry.client === undefined) return this.#entries.delete(keyHex);
+    }
+    return false;
+  }
+
+  #evictName(): boolean {
+    for (const [name, held] of this.#names) {
+      if (held.heldUntil !== Infinity) return this.#names.delete(name);
+    }
+    return false;
+  }
+}
