@@ -85,6 +85,12 @@ export class Exchange {
     this.#disconnect(client, true);
   }
 
+  /** Ends a client's connection for good. */
+  remove(client: string): void {
+    this.#machines.delete(client);
+    this.#disconnect(client, true);
+  }
+
   /** Hands everything over until nothing moves. */
   run(): void {
     for (let round = 0; this.#round(); round++) {
