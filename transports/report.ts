@@ -12,10 +12,16 @@ export function explainUnreachable(report: readonly PairReport[], handshakeError
     return "No direct path: the two sides have no address family in common; " +
       "give both a STUN server (--stun HOST:PORT) or connect them to the same network";
   }
-  const heard = report.filter(({ requestsReceived, responsesReceived }) => requestsReceived + responsesReceived > 0);
-  if (heard.length > 0) {
-    return `No connection: ${heard.length} of ${report.length} address pairs carried packets, but the QUIC handshake ` +
+  const proved = report.filter(({ state }) => state === "succeeded");
+  if (proved.length > 0) {
+    return `No connection: ${proved.length} of ${report.length} address pairs work, but the QUIC handshake ` +
       `did not complete${handshakeError === undefined ? "" : ` (${handshakeError})`}; try again`;
+  }
+  const heard = report.filter(({ requestsReceived }) => requestsReceived > 0);
+  if (heard.length > 0) {
+    return `No direct path: packets came in on ${heard.length} of ${report.length} address pairs, but none found its ` +
+      "way back; one side is behind a NAT that gives every peer another port, the other behind one that lets only " +
+      "known ports in. Try another network on one side, or forward a UDP port there";
   }
   const unreachable = report.filter(({ reason }) => reason !== undefined && reason.startsWith("E"));
   const hasReflexive = report.some(({ remoteType }) => remoteType === "srflx");
