@@ -19,7 +19,7 @@ import { sha256 } from "../protocols/crypto/hash.ts";
 import { DEFAULT_STUN_PORT } from "../signaling/hub_names.ts";
 import { MAX_STUN_SERVERS } from "../signaling/messages.ts";
 import { encodeText } from "../signaling/signed.ts";
-import { Hub } from "./hub.ts";
+import { Hub, MAX_CLIENTS } from "./hub.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
@@ -30,6 +30,12 @@ export const DEFAULT_LISTEN = "0.0.0.0:8080";
 
 /** Where the hub is. */
 export const SIGNAL_PATH = "/signal";
+
+/** TCP connections at once: the hub's clients, and some who only ask for `/health` or are turned away. */
+export const MAX_CONNECTIONS: number = MAX_CLIENTS + 256;
+
+/** What a request may take: the longest offer in its header, and the patience of a bad mobile network. */
+const HTTP_LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 } as const;
 
 /** The server's end of a WebSocket, whoever speaks its protocol. */
 export interface ServiceSocket {
@@ -123,7 +129,10 @@ class RunningService implements Service {
       (event) => this.#handleEvent(event),
     );
     const respond = (request: IncomingMessage, response: ServerResponse): void => this.#respond(request, response);
-    this.#server = options.tls === undefined ? createHttpServer(respond) : createHttpsServer(options.tls, respond);
+    this.#server = options.tls === undefined
+      ? createHttpServer(HTTP_LIMITS, respond)
+      : createHttpsServer({ ...options.tls, ...HTTP_LIMITS }, respond);
+    this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade({ request, socket, head }));
   }
 

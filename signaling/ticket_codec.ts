@@ -127,7 +127,7 @@ export function encodeDirectTicket(ticket: Omit<DirectTicket, "kind">): EncodedT
   writer.bytes(ticket.keyId);
   writer.bytes(ticket.recordKey);
   // 16 bits of minutes come round in 45 days, so the decoder's own clock tells which round it is.
-  writer.uint16(Math.ceil(ticket.expiresAt / MINUTE_MS) & 0xffff);
+  writer.uint16((wholeMinute(ticket.expiresAt) / MINUTE_MS) & 0xffff);
   const dropped = writeCandidates(writer, ticket.candidates);
   writeStunServers(writer, ticket.stunServers);
   return { text: finish(writer), dropped };
@@ -147,6 +147,11 @@ export function encodeTicketAnswer(
   const proven = writer.written().slice();
   writer.buffer.set(answerProof(secret, proven), proofAt);
   return { text: finish(writer), dropped, proven };
+}
+
+/** The instant a ticket can say, at or after `epochMs`: a whole minute. */
+export function wholeMinute(epochMs: number): number {
+  return Math.ceil(epochMs / MINUTE_MS) * MINUTE_MS;
 }
 
 /** The secret of a direct ticket. */

@@ -20,6 +20,7 @@ import {
   directTicketSecret,
   encodeDirectTicket,
   TICKET_LIFETIME_MS,
+  wholeMinute,
 } from "./ticket_codec.ts";
 import type { TicketAnswer } from "./ticket_codec.ts";
 import { callIdOf } from "./trust.ts";
@@ -122,7 +123,7 @@ export class TicketListener implements ListenerMachine {
   #makeTicket(now: number): void {
     if (!this.#isOpen || this.#candidates === undefined || this.#expiresAt !== undefined) return;
     const { taMs, stunServers, epochMs } = this.#options;
-    this.#expiresAt = epochMs + now + TICKET_LIFETIME_MS;
+    this.#expiresAt = wholeMinute(epochMs + now + TICKET_LIFETIME_MS);
     const { text, dropped } = encodeDirectTicket({
       taMs,
       keyId: this.#keyId,

@@ -123,6 +123,13 @@ Deno.test("serve has health, metrics, and an explanation for who is not a WebSoc
   ]);
 });
 
+Deno.test("serve refuses a request whose header is over 8 KiB", async () => {
+  await using service = await start();
+  const response = await fetch(`${service.url}/health`, { headers: { a: "x".repeat(9000) } });
+  strictEqual(response.status, 431);
+  await response.body?.cancel();
+});
+
 Deno.test("serve with a token lets in only who shows it", async () => {
   await using service = await start({ token: "open sesame" });
   const signal = new AbortController().signal;

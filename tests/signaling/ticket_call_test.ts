@@ -98,6 +98,17 @@ Deno.test("A ticket is good for ten minutes, for caller and listener", () => {
   strictEqual(eventsOf(events, "failed")[0]!.reason, "expired");
 });
 
+Deno.test("Caller and listener agree on when a ticket expires, which is at a whole minute", () => {
+  const listener = new TicketListener({ ...contextOf(2), stunServers: [] });
+  listener.handleOpen(1);
+  listener.publish([], 1);
+  const { events, paste } = call(ticketOf(listener.pollMessage()!), 1, 2);
+  listener.handleMessage(paste, 3);
+  const [offered] = eventsOf(drain<ListenerEvent>(listener), "offer");
+  strictEqual(offered!.call.expiresAt, TICKET_LIFETIME_MS + 60_000);
+  strictEqual(eventsOf(events, "answer")[0]!.call.expiresAt, offered!.call.expiresAt);
+});
+
 Deno.test("Pasting a ticket, a damaged answer or anything else says what is wrong, and waits on", () => {
   const { listener, text } = listen();
   const { paste } = call(ticketOf(text));
