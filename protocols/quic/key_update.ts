@@ -54,10 +54,10 @@ export class KeyUpdate {
   /**
    * The peer went on: so do we, before anything else is sent: RFC 9001 §6.2.
    *
-   * @throws {TransportError} KEY_UPDATE_ERROR if it did twice without our having acknowledged the first.
+   * @throws {TransportError} KEY_UPDATE_ERROR if it did twice although we have said nothing in between.
    */
   onPeerUpdate(): void {
-    if (this.#updates > 0 && !this.#isPhaseAcknowledged) {
+    if (this.#updates > 0 && this.#space.nextPacketNumber === this.#phaseStart) {
       throw new TransportError("KEY_UPDATE_ERROR", "The peer updated keys twice before it could know of ours");
     }
     this.#enterPhase();
