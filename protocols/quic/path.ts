@@ -227,8 +227,9 @@ export class Paths {
    * @returns Whether the connection still has a path. It goes back to the last validated one if the active one failed.
    */
   onValidationFailed(path: Path): boolean {
+    // One that was proven before and is only asked again stays what it was: the idle timeout is the judge of silence.
+    if (path.isValidated) return true;
     this.#paths = this.#paths.filter((other) => other !== path);
-    if (path === this.#fallback) this.#fallback = undefined;
     if (path !== this.#active) return true;
     if (this.#fallback === undefined) return false;
     this.#active = this.#fallback;

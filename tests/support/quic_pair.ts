@@ -122,6 +122,8 @@ export class Pair {
   readonly sentBytes = { client: 0, server: 0 };
   /** Whether a datagram is lost, besides what the link loses. */
   filter: (from: Peer, bytes: Uint8Array) => boolean = () => true;
+  /** Told of every datagram that an end sends. */
+  onSent: (to: Address, bytes: Uint8Array) => void = () => {};
   #flying: InFlight[] = [];
   #sequence = 0;
   readonly #clientTls: TlsSettings;
@@ -208,6 +210,7 @@ export class Pair {
       const side = peer === this.client ? "client" : "server";
       this.sent[side]++;
       this.sentBytes[side] += bytes.length;
+      this.onSent(datagram.remote, bytes);
       const { latencyMs, loss, duplication, jitterMs } = this.link;
       const isLost = !this.filter(peer, bytes) || randomUnit(this.random) < loss;
       this.trace.push(`${this.now.toFixed(3)} ${side} ${bytes.length}${isLost ? " lost" : ""}`);
