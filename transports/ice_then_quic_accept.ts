@@ -131,9 +131,9 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#listenerPort.wake();
   }
 
-  handleClosed(now: number): void {
+  handleClosed(now: number, reason?: string): void {
     this.#now = now;
-    this.#reception.listener.handleClosed(now);
+    this.#reception.listener.handleClosed(now, reason);
     this.#listenerPort.wake();
   }
 
@@ -322,10 +322,12 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     }
   }
 
+  /** The latest call of whoever proved this key: a caller that calls again has given up the call before. */
   #callOf(key: Uint8Array | undefined): PendingCall | undefined {
+    let latest: PendingCall | undefined;
     if (key === undefined) return undefined;
-    for (const pending of this.#calls.values()) if (isKeyOf(pending.call.remote, key)) return pending;
-    return undefined;
+    for (const pending of this.#calls.values()) if (isKeyOf(pending.call.remote, key)) latest = pending;
+    return latest;
   }
 
   #establish(pending: PendingCall, connection: QuicConnection, peerKey: Uint8Array, now: number): void {
@@ -334,6 +336,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#calls.delete(call.id);
     this.#sessions.set(connection, ice);
     this.#reception.listener.settle(call.id);
+    for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peerKey)) this.#endCall(other);
     if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
     this.#listenerPort.wake();
     const times = { ...pending.times, handshake: now - startedAt };
