@@ -80,7 +80,9 @@ export function narrate(status: Status, event: TraversalEvent): void {
       status.note(`no answer about ${event.base.local}: ${event.reason}`);
       return;
     case "unregistered":
-      status.note("the hub is gone; trying again until it is back ...");
+      status.note(
+        `the hub is gone${event.reason === undefined ? "" : ` (${event.reason})`}; trying again until it is back ...`,
+      );
       return;
     case "refused":
       status.tell(

@@ -163,14 +163,15 @@ export class HubCaller implements CallerMachine {
     }
   }
 
-  handleClosed(now: number): void {
+  handleClosed(now: number, reason?: string): void {
     this.#messages.length = 0;
     switch (this.#state.name) {
       case "connecting":
       case "open":
       case "offered":
         if (this.#attempts === MAX_CALL_ATTEMPTS) {
-          this.#fail("unreachable", `Cannot reach the hub ${this.#options.hub}: is it running, and the URL right?`);
+          const why = reason ?? `Cannot reach the hub ${this.#options.hub}`;
+          this.#fail("unreachable", `${why}: is the hub running, and the URL right?`);
         } else {
           this.#state = { name: "pausing", until: now + this.#backoff.next() };
         }

@@ -42,8 +42,8 @@ export interface MessageMachine<Event> {
   /** The carrier is up: messages may be sent. */
   handleOpen(now: number): void;
   handleMessage(message: string, now: number): void;
-  /** The carrier is gone. */
-  handleClosed(now: number): void;
+  /** The carrier is gone, or could not be had. @param reason For people, where there is one: `another --token is asked for`. */
+  handleClosed(now: number, reason?: string): void;
   handleTimeout(now: number): void;
   /** The next message to send. */
   pollMessage(): string | undefined;

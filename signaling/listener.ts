@@ -178,14 +178,14 @@ export class HubListener implements ListenerMachine {
     }
   }
 
-  handleClosed(now: number): void {
+  handleClosed(now: number, reason?: string): void {
     const { name } = this.#state;
     if (name === "pausing" || name === "failed") return;
     this.#messages.length = 0;
     this.#publishAt = undefined;
     const retryAt = now + this.#backoff.next();
     this.#state = { name: "pausing", until: retryAt };
-    this.#events.push({ type: "unregistered", retryAt });
+    this.#events.push({ type: "unregistered", retryAt, reason });
   }
 
   handleTimeout(now: number): void {

@@ -105,7 +105,7 @@ export type ListenerEvent =
   /** The hub holds our record: we can be called. */
   | { readonly type: "registered" }
   /** The carrier was lost; the listener comes back at `retryAt` by itself. */
-  | { readonly type: "unregistered"; readonly retryAt: number }
+  | { readonly type: "unregistered"; readonly retryAt: number; readonly reason: string | undefined }
   /** The string to hand to a caller; told once. `dropped` did not fit. */
   | { readonly type: "ticket"; readonly text: string; readonly dropped: readonly RemoteCandidate[] }
   /** Somebody whom we admit calls. It counts as unanswered until `settle`. */

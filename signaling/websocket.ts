@@ -233,7 +233,7 @@ class WebSocketChannel implements MessageChannel {
       if (text !== undefined && !this.#queue.push(text)) this.close();
     });
     webSocket.on("unexpected-response", (_request, response) => {
-      const why = response.statusCode === 401 ? "it asks for another --token" : `it answers ${response.statusCode}`;
+      const why = response.statusCode === 401 ? "another --token is asked for" : `the answer is ${response.statusCode}`;
       this.#end(new Error(`Cannot signal through ${this.#url.host}: ${why}`));
       this.#socket.destroy();
     });

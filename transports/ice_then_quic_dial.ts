@@ -140,9 +140,9 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#callerPort.wake();
   }
 
-  handleClosed(now: number): void {
+  handleClosed(now: number, reason?: string): void {
     this.#now = now;
-    this.#target.caller.handleClosed(now);
+    this.#target.caller.handleClosed(now, reason);
     this.#callerPort.wake();
   }
 

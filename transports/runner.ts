@@ -110,6 +110,7 @@ export class Runner {
     // The machine has given up the channel there is, a silent one too: whatever still comes from it is not for the next.
     this.closeChannel();
     const opening = ++this.#openings;
+    let reason: string | undefined;
     try {
       if (signaling === undefined || signal.aborted) return;
       const channel = await signaling.open({ signal });
@@ -121,13 +122,14 @@ export class Runner {
         machine.handleMessage(message, host.now());
         this.#driver.drain();
       }
-    } catch {
-      // Why it could not be opened or broke is the machine's to say when it gives up: here it only counts that it is gone.
+    } catch (error) {
+      // The machine says it when it gives up.
+      reason = error instanceof Error ? error.message : String(error);
     }
     if (opening !== this.#openings) return;
     this.#channel = undefined;
     if (signal.aborted) return;
-    machine.handleClosed(host.now());
+    machine.handleClosed(host.now(), reason);
     this.#driver.drain();
   }
 }

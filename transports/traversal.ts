@@ -96,7 +96,7 @@ export type TraversalEvent =
   | { readonly type: "gatheringError"; readonly base: Base; readonly reason: string }
   | { readonly type: "step"; readonly step: keyof CallTimes; readonly ms: number }
   | { readonly type: "registered" }
-  | { readonly type: "unregistered"; readonly retryAt: number }
+  | { readonly type: "unregistered"; readonly retryAt: number; readonly reason: string | undefined }
   /** The string to hand to a caller (listening), or the answer to hand back (calling, without a hub). */
   | { readonly type: "ticket"; readonly text: string; readonly dropped: readonly RemoteCandidate[] }
   /** What was pasted is not an answer to our ticket; the listener goes on waiting. */
@@ -124,7 +124,7 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   handleOpen(now: number): void;
   handleMessage(text: string, now: number): void;
   /** The channel is gone, or could not be opened. */
-  handleClosed(now: number): void;
+  handleClosed(now: number, reason?: string): void;
   /** STUN servers that were resolved; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
   /** A command was given to a connection: it is polled again. */

@@ -284,6 +284,27 @@ Deno.test("A hub that cannot be reached is tried three times", () => {
   strictEqual(exchange.nextTimeout(), undefined);
 });
 
+Deno.test("Why a carrier could not be had is told when the caller gives up, and at once by a listener", () => {
+  const caller = new HubCaller({ ...ALICE, hub: HUB, callee: { kind: "name", name: "bob", key: undefined } });
+  for (let attempt = 0; attempt < MAX_CALL_ATTEMPTS; attempt++) {
+    const now = caller.pollTimeout() ?? 0;
+    caller.handleTimeout(now);
+    caller.handleClosed(now, "Cannot reach hub.example: connection refused");
+  }
+  let told = caller.pollEvent();
+  while (told !== undefined && told.type !== "failed") told = caller.pollEvent();
+  strictEqual(
+    told?.message,
+    "Cannot reach hub.example: connection refused: is the hub running, and the URL right?",
+  );
+  const listener = new HubListener({ ...BOB, hub: HUB, name: "bob", allow: ANY });
+  listener.pollEvent();
+  listener.handleClosed(0, "because");
+  const lost = listener.pollEvent();
+  ok(lost?.type === "unregistered");
+  strictEqual(lost.reason, "because");
+});
+
 Deno.test("A hub that does not answer is given up after 10 s", () => {
   const exchange = new Exchange();
   exchange.tamper = () => undefined;
