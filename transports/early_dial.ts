@@ -32,6 +32,9 @@ export interface EarlyTarget {
  * The best path of each family: from the first base whose STUN was answered to the peer's first reflexive or public
  * address, or, where both sides show the same public address and so sit behind the same NAT, to its host address.
  *
+ * A base with a public address of its own needs no STUN to be believed: an answer would only repeat that address, and so
+ * makes no candidate (RFC 8445 §5.1.3). Without this nobody would dial early over IPv6.
+ *
  * @param local Our candidates, best first.
  * @param remote The peer's candidates, best first.
  */
@@ -41,7 +44,8 @@ export function earlyTargets(
 ): readonly EarlyTarget[] {
   const targets: EarlyTarget[] = [];
   for (const family of [6, 4] as const) {
-    const mapped = local.find(({ type, address }) => type === "srflx" && address.family === family);
+    const own = local.filter(({ address }) => address.family === family);
+    const mapped = own.find(({ type }) => type === "srflx") ?? own.find(({ address }) => scopeOf(address) === "global");
     if (mapped === undefined) continue;
     const theirs = remote.filter(({ address }) => address.family === family);
     const reflexive = theirs.find(({ type }) => type === "srflx");

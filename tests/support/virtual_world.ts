@@ -7,11 +7,11 @@
 
 import { VirtualNetwork } from "../../lab/mod.ts";
 import type {
+  HostOptions,
   LinkOptions,
   NatOptions,
   StreamListener,
   TraceOptions,
-  VirtualFirewall,
   VirtualHost,
   VirtualNat,
 } from "../../lab/mod.ts";
@@ -22,8 +22,8 @@ import type { PeerOptions, VirtualPeer } from "./virtual_peers.ts";
 /** The cell of the seed: 155 ms between the peers, 77.5 ms to the hub. */
 export const PEER_RTT_MS = 155;
 
-/** What a peer is behind: a NAT of this kind, nothing, or a router that the test has made. */
-export type Place = NatOptions | "public" | { readonly router: VirtualNat | VirtualFirewall };
+/** What a peer is behind: a NAT of this kind, nothing, or whatever the test makes. */
+export type Place = NatOptions | "public" | ((net: VirtualNetwork) => HostOptions);
 
 /** What there is. */
 export interface WorldOptions {
@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly listener?: Place;
   /** Between the peers, in ms; the hub is halfway. */
   readonly rttMs?: number;
+  /** An IPv6 one makes a world of IPv6. */
+  readonly serverAddress?: string;
   /** Which side of the routers has the latency. Default `wan`. */
   readonly latencyAt?: "wan" | "lan";
   /** More about both directions of both peers' links to the core. */
@@ -60,16 +62,16 @@ export class World {
   #hubListener: StreamListener;
 
   constructor(options: WorldOptions) {
-    const { seed, trace, rttMs = PEER_RTT_MS, latencyAt = "wan", link = {} } = options;
+    const { seed, trace, rttMs = PEER_RTT_MS, serverAddress, latencyAt = "wan", link = {} } = options;
     this.net = new VirtualNetwork({ seed, ...(trace === undefined ? {} : { trace }) });
-    this.server = this.net.host("server");
+    this.server = this.net.host("server", serverAddress === undefined ? {} : { address: serverAddress });
     this.hub = this.server.address(HUB_PORT);
     this.stun = [this.server.address(STUN_PORT)];
     this.echo = new Echo(this.net);
     const latent = { rttToCoreMs: rttMs / 2, up: link, down: link };
     const place = (name: string, where: Place): { host: VirtualHost; nat: VirtualNat | undefined } => {
       if (where === "public") return { host: this.net.host(name, latent), nat: undefined };
-      if ("router" in where) return { host: this.net.host(name, { behind: where.router, ...latent }), nat: undefined };
+      if (typeof where === "function") return { host: this.net.host(name, where(this.net)), nat: undefined };
       const nat = this.net.nat({ ...where, ...(latencyAt === "wan" ? latent : {}) });
       return { host: this.net.host(name, { behind: nat, ...(latencyAt === "lan" ? latent : {}) }), nat };
     };
