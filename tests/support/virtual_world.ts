@@ -91,6 +91,18 @@ export class World {
     this.#hubListener = startHub(this.server, [`:${STUN_PORT}`]);
   }
 
+  /** Pulls the plug of the server: nobody is told anything. */
+  stopServer(): void {
+    this.server.hasPower = false;
+  }
+
+  /** The server comes back, and knows nobody. */
+  startServer(): void {
+    this.server.hasPower = true;
+    this.startHub();
+    startStun(this.server);
+  }
+
   /** Starts the listener `bob` on `b`; it echoes. */
   listen(options: Partial<Parameters<typeof listenAs>[3]> = {}): VirtualPeer {
     return listenAs(this.net, this.b, "bob", {
