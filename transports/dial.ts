@@ -101,11 +101,14 @@ export async function dialWith(options: NodeOptions, caller: CallerMachine): Pro
   const patient = options.signaling?.dialogue === "paste";
   const bases = bindBases(host, { loopbackOnly: options.loopback });
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
+  const released = Promise.withResolvers<void>();
+  const machine = options.transport.dial({ caller, patient }, makeNode(options, bases, now));
   const runner = new Runner({
     host,
-    machine: options.transport.dial({ caller, patient }, makeNode(options, bases, now)),
+    machine,
     signaling: options.signaling,
     resolve: options.resolve,
+    sessionReleased: () => released.promise,
     onEvent: (event, self) => {
       options.onEvent?.(event);
       if (event.type === "session") resolve(self.session(event));
@@ -117,15 +120,20 @@ export async function dialWith(options: NodeOptions, caller: CallerMachine): Pro
   const release = (): void => {
     runner.stop();
     for (const base of bases) host.close(base);
+    host.setAlarm(undefined);
+    released.resolve();
   };
   try {
     runner.drain();
     void runner.addStunServers(options.stunServers);
     const session = await promise;
     runner.closeChannel();
-    void session.closed.then(release);
+    void session.closed.then(() => runner.released()).then(release);
     return session;
   } catch (error) {
+    // Aborted in the very moment it succeeded: the peer is told.
+    machine.close(0, "aborted", host.now());
+    runner.drain();
     release();
     throw error;
   } finally {

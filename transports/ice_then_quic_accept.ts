@@ -58,9 +58,12 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   readonly #events: TraversalEvent[] = [];
   readonly #calls = new Map<string, PendingCall>();
   readonly #sessions = new Map<QuicConnection, IceCall>();
+  /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
+  readonly #closing = new Set<QuicConnection>();
   #publishAt: number | undefined;
   #hasPublished = false;
   #isOver = false;
+  #isReleased = false;
   #now: number;
 
   constructor(transport: string, reception: Reception, node: Node) {
@@ -109,6 +112,11 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
 
   pollEvent(): TraversalEvent | undefined {
     this.#mux.settle(this.#now);
+    if (this.#isOver && !this.#isReleased && this.#sessions.size === 0) {
+      this.#forgetClosed();
+      this.#isReleased = this.#closing.size === 0;
+      if (this.#isReleased) this.#events.push({ type: "released" });
+    }
     return this.#events.shift();
   }
 
@@ -158,6 +166,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
     for (const pending of this.#calls.values()) this.#endCall(pending);
     this.#gathering.stop();
+    this.#mux.detach(this.#listenerPort);
     this.#publishAt = undefined;
     this.#endpointPort.wake();
   }
@@ -349,8 +358,14 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   #endSession(connection: QuicConnection, ice: IceCall, now: number): void {
     ice.stop();
     this.#sessions.delete(connection);
+    this.#forgetClosed();
+    if (connection.state === "closing") this.#closing.add(connection);
     if (this.#sessions.size === this.#reception.maxSessions - 1) this.#reception.listener.setBusy(false, now);
     this.#listenerPort.wake();
+  }
+
+  #forgetClosed(): void {
+    for (const connection of this.#closing) if (connection.state !== "closing") this.#closing.delete(connection);
   }
 
   #failCall(pending: PendingCall, _now: number): void {

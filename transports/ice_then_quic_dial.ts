@@ -52,6 +52,8 @@ type State =
   | { readonly name: "signaling" }
   | { readonly name: "checking"; readonly call: Call; readonly ice: IceCall; readonly deadlineAt: number }
   | { readonly name: "established"; readonly ice: IceCall; readonly connection: QuicConnection }
+  /** The session has ended; a CONNECTION_CLOSE of ours may have to be repeated. */
+  | { readonly name: "closing"; readonly connection: QuicConnection }
   | { readonly name: "over" };
 
 /** One call. Emits one `session` or one `failed`. */
@@ -114,6 +116,10 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
 
   pollEvent(): TraversalEvent | undefined {
     this.#mux.settle(this.#now);
+    if (this.#state.name === "closing" && this.#state.connection.state !== "closing") {
+      this.#state = { name: "over" };
+      this.#events.push({ type: "released" });
+    }
     return this.#events.shift();
   }
 
@@ -185,6 +191,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
         this.#dialEarly();
         return;
       case "established":
+      case "closing":
       case "over":
         return;
       default:
@@ -348,7 +355,10 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     const { connection, event } = endpointEvent;
     if (this.#state.name === "established") {
       if (connection === this.#state.connection) this.#events.push({ type: "connection", connection, event });
-      if (connection === this.#state.connection && event.type === "closed") this.#stop();
+      if (connection === this.#state.connection && event.type === "closed") {
+        this.#stop();
+        this.#state = { name: "closing", connection };
+      }
       return;
     }
     if (this.#state.name !== "checking") return;
@@ -431,7 +441,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     message: string,
     keys: { readonly expected?: string; readonly actual?: string } = {},
   ): void {
-    if (this.#state.name === "over" || this.#state.name === "established") return;
+    if (this.#state.name === "over" || this.#state.name === "closing" || this.#state.name === "established") return;
     const report = this.#state.name === "checking" ? this.#state.ice.report() : [];
     this.#events.push({
       type: "failed",

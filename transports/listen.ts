@@ -29,6 +29,7 @@ export class Listener implements AsyncIterable<Session> {
   readonly #machine: TraversalMachine;
   readonly #options: NodeOptions;
   readonly #sessions = new Set<Session>();
+  readonly #released = Promise.withResolvers<void>();
   readonly #waiting: Session[] = [];
   readonly #release: () => void;
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
@@ -77,6 +78,8 @@ export class Listener implements AsyncIterable<Session> {
       signal?.removeEventListener("abort", abort);
       this.#runner.stop();
       for (const base of bases) host.close(base);
+      host.setAlarm(undefined);
+      this.#released.resolve();
       ticket.reject(new Error("Listening has ended"));
       ready.reject(new Error("Listening has ended"));
     };
@@ -101,10 +104,11 @@ export class Listener implements AsyncIterable<Session> {
     this.#end(undefined);
   }
 
-  /** Closes and waits for the end. */
+  /** Closes and waits until nothing is left: the sockets stay for a few round trips, in case a peer has to be told again. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed.catch(() => {});
+    await this.#released.promise;
   }
 
   /** The sessions, as they come. Ends when listening does. */
@@ -121,7 +125,7 @@ export class Listener implements AsyncIterable<Session> {
     this.#sessions.add(session);
     void session.closed.then(() => {
       this.#sessions.delete(session);
-      if (this.#isClosed && this.#sessions.size === 0) this.#release();
+      if (this.#isClosed) this.#releaseIdle();
     });
     const taker = this.#takers.shift();
     if (taker !== undefined) taker(session);
@@ -134,8 +138,16 @@ export class Listener implements AsyncIterable<Session> {
     this.#isClosed = true;
     this.#runner.closeChannel();
     for (const taker of this.#takers.splice(0)) taker(undefined);
-    if (this.#sessions.size === 0) this.#release();
+    this.#releaseIdle();
     if (error === undefined) this.#settle.resolve();
     else this.#settle.reject(error);
+  }
+
+  /** Closes the sockets once the last session has ended and its peer knows. */
+  #releaseIdle(): void {
+    if (this.#sessions.size > 0) return;
+    this.#machine.close(0, "", this.#options.host.now());
+    this.#runner.drain();
+    void this.#runner.released().then(this.#release);
   }
 }

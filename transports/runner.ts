@@ -7,11 +7,18 @@
 
 import { Driver } from "../io/driver.ts";
 import type { Host } from "../io/host.ts";
+import { sleep } from "../io/sleep.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { MessageChannel, Signaling } from "../signaling/channel.ts";
 import { Session } from "./session.ts";
 import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
+
+/**
+ * How long sockets stay open, at most, for a CONNECTION_CLOSE that may have to be repeated: three probe timeouts
+ * (RFC 9000 §10.2) of a path that is slow.
+ */
+const MAX_CLOSING_MS = 3000;
 
 /** What a runner needs of its surroundings. */
 export interface RunnerOptions {
@@ -21,6 +28,8 @@ export interface RunnerOptions {
   readonly signaling: Signaling | undefined;
   /** Turns `HOST:PORT` into addresses; an unknown name is an empty list. */
   readonly resolve: (server: string) => Promise<readonly Address[]>;
+  /** What a session that is disposed of waits for besides its end. */
+  readonly sessionReleased?: () => Promise<void>;
   /** Everything the machine tells, in order, sessions included. */
   readonly onEvent: (event: TraversalEvent, runner: Runner) => void;
 }
@@ -31,6 +40,7 @@ export class Runner {
   readonly #driver: Driver<TraversalEvent>;
   readonly #sessions = new Map<QuicConnection, Session>();
   readonly #abort = new AbortController();
+  readonly #released = Promise.withResolvers<void>();
   #channel: MessageChannel | undefined;
   /** Channels opened so far: tells the one in use from those before. */
   #openings = 0;
@@ -67,6 +77,13 @@ export class Runner {
     this.#channel = undefined;
   }
 
+  /** Waits until the peers know that their sessions have ended, as far as RFC 9000 §10.2 has us wait. */
+  async released(): Promise<void> {
+    const done = new AbortController();
+    await Promise.race([this.#released.promise, sleep(MAX_CLOSING_MS, { signal: done.signal }).catch(() => {})]);
+    done.abort();
+  }
+
   /** Closes the channel and opens no other. Sessions are the caller's to close before. */
   stop(): void {
     this.#abort.abort();
@@ -88,6 +105,9 @@ export class Runner {
         this.#sessions.get(event.connection)?.handleEvent(event.event);
         if (event.event.type === "closed") this.#sessions.delete(event.connection);
         break;
+      case "released":
+        this.#released.resolve();
+        break;
       default:
         break;
     }
@@ -99,7 +119,11 @@ export class Runner {
     const { connection } = event.session;
     const known = this.#sessions.get(connection);
     if (known !== undefined) return known;
-    const session = new Session(event.session, { now: () => this.#options.host.now(), drain: () => this.drain() });
+    const session = new Session(event.session, {
+      now: () => this.#options.host.now(),
+      drain: () => this.drain(),
+      released: () => this.#options.sessionReleased?.() ?? Promise.resolve(),
+    });
     this.#sessions.set(connection, session);
     return session;
   }

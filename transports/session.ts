@@ -49,6 +49,8 @@ export interface SessionDriver {
   now(): number;
   /** Polls the connection: a command was given to it. */
   drain(): void;
+  /** Settles when nothing of the session is left: the sockets, where they were its own. */
+  released(): Promise<void>;
 }
 
 /** Incoming streams that nobody has taken yet are bounded by the stream limits that we give the peer. */
@@ -151,10 +153,14 @@ export class Session {
     this.#driver.drain();
   }
 
-  /** Closes the session and waits for its end. */
+  /**
+   * Closes the session and waits until nothing of it is left. On the calling side that includes the sockets, which stay for
+   * a few round trips in case the peer has to be told again (RFC 9000 §10.2).
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed;
+    await this.#driver.released();
   }
 
   /** For whoever runs the connection: takes what the engine tells. */
