@@ -257,10 +257,10 @@ export class QuicConnection {
   }
 
   /** Goes on to fresh keys if the rules allow it now: RFC 9001 §6.1. @returns Whether they did. */
-  updateKeys(now: number): boolean {
+  updateKeys(): boolean {
     const { state, keyUpdate } = this.#parts;
     if (!state.isConfirmed || !keyUpdate.mayInitiate) return false;
-    this.#initiateKeyUpdate(now);
+    keyUpdate.initiate();
     return true;
   }
 
@@ -368,7 +368,7 @@ export class QuicConnection {
   transmit(buffer: Uint8Array, now: number): Transmission | undefined {
     const { keyUpdate, state, loss, paths, spaces, earlyDial } = this.#parts;
     if (keyUpdate.isDue && state.isConfirmed) {
-      if (keyUpdate.mayInitiate) this.#initiateKeyUpdate(now);
+      if (keyUpdate.mayInitiate) keyUpdate.initiate();
       else if (keyUpdate.isExhausted) {
         closeOnError(this.#parts, new TransportError("AEAD_LIMIT_REACHED", "No fresh keys in time"), now);
       }
@@ -421,12 +421,6 @@ export class QuicConnection {
     } catch (error) {
       closeOnError(this.#parts, error, now);
     }
-  }
-
-  #initiateKeyUpdate(now: number): void {
-    const { keyUpdate, timers, loss } = this.#parts;
-    keyUpdate.initiate();
-    timers.set("keyDiscard", now + 3 * loss.ptoMs);
   }
 
   #runTimer(name: TimerName, now: number): void {

@@ -22,6 +22,8 @@ const RETRY_KEY = fromHex("be0c690b9f66575a1d766b54e368c84e");
 const RETRY_NONCE = fromHex("461599d35d632bf2239825bb");
 
 const NO_BYTES = new Uint8Array(0);
+/** Above every packet number: nothing was opened in the phase that we initiated. */
+const NO_PACKET_YET = Number.MAX_SAFE_INTEGER;
 
 /** Which AEAD and hash protect packets: of the cipher suite that TLS chose. */
 export interface ProtectionSuite {
@@ -185,6 +187,8 @@ export class PacketOpener {
   hasReservedBits = false;
   /** Whether the last packet opened was the first of a new key phase: the sealer has to follow, RFC 9001 §6.2. */
   isNewPhase = false;
+  /** Whether it was the first of its phase, whoever initiated that: the clock of the phase before starts, RFC 9001 §6.5. */
+  isFirstOfPhase = false;
 
   readonly #backend: AeadBackend;
   readonly #suite: ProtectionSuite;
@@ -249,6 +253,7 @@ export class PacketOpener {
     this.payloadEnd = end - TAG_BYTES;
     this.hasReservedBits = (first & (isLong ? 0x0c : 0x18)) !== 0;
     this.isNewPhase = false;
+    this.isFirstOfPhase = false;
     const opened = isLong || ((first >> 2) & 1) === this.#keyPhase
       ? this.#openThisPhase(packetNumber, buffer, start, end)
       : this.#openOtherPhase(packetNumber, buffer, start, end);
@@ -263,7 +268,7 @@ export class PacketOpener {
 
   /** Goes on to the next key phase, because we initiate: RFC 9001 §6.1. The peer's packets of the old one still open. */
   update(): void {
-    this.#advance(this.#nextKey(), Number.MAX_SAFE_INTEGER);
+    this.#advance(this.#nextKey(), NO_PACKET_YET);
   }
 
   /** Forgets the previous phase: RFC 9001 §6.5. */
@@ -278,7 +283,10 @@ export class PacketOpener {
 
   #openThisPhase(packetNumber: number, buffer: Uint8Array, start: number, end: number): boolean {
     if (!this.#key.open(packetNumber, buffer, start, this.payloadStart, end)) return false;
-    if (packetNumber < this.#phaseStart) this.#phaseStart = packetNumber;
+    if (packetNumber < this.#phaseStart) {
+      this.isFirstOfPhase = this.#phaseStart === NO_PACKET_YET;
+      this.#phaseStart = packetNumber;
+    }
     return true;
   }
 
@@ -292,6 +300,7 @@ export class PacketOpener {
     if (!next.open(packetNumber, buffer, start, this.payloadStart, end)) return false;
     this.#advance(next, packetNumber);
     this.isNewPhase = true;
+    this.isFirstOfPhase = true;
     return true;
   }
 

@@ -200,15 +200,16 @@ export class Receiver {
     const parts = this.#parts;
     const { opener } = space;
     if (opener === undefined) return;
-    const { packetNumber, payloadStart, payloadEnd, hasReservedBits, isNewPhase } = opener;
+    const { packetNumber, payloadStart, payloadEnd, hasReservedBits, isNewPhase, isFirstOfPhase } = opener;
     if (hasReservedBits) throw new TransportError("PROTOCOL_VIOLATION", "Reserved bits are set");
     // RFC 9000 §12.4: a packet has at least one frame.
     if (payloadEnd <= payloadStart) throw new TransportError("PROTOCOL_VIOLATION", "A packet without frames");
     parts.counters.receivedPackets++;
     parts.earlyDial.remainingDatagrams = Infinity;
     if (space.name !== "Application") this.#onLongPacket(space, path, now);
-    if (isNewPhase) {
-      parts.keyUpdate.onPeerUpdate();
+    if (isNewPhase) parts.keyUpdate.onPeerUpdate();
+    if (isFirstOfPhase) {
+      // RFC 9001 §6.5: not before, even if we initiated it: a peer that has not heard of it goes on in the old phase.
       parts.timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * parts.loss.ptoMs);
     }
     const isNewest = packetNumber > space.received.ranges.largest;

@@ -166,7 +166,7 @@ Deno.test("Keys are updated by either end while data flows (RFC 9001 §6)", () =
   let updates = 0;
   for (let i = 0; i < 60; i++) {
     written += client.write(id, new Uint8Array(20_000));
-    if ((i % 2 === 0 ? client : server).updateKeys(pair.now)) updates++;
+    if ((i % 2 === 0 ? client : server).updateKeys()) updates++;
     pair.runTo(pair.now + 200);
   }
   pair.runTo(pair.now + 20_000);
@@ -181,9 +181,29 @@ Deno.test("Key update has to wait until the peer has seen this phase (RFC 9001 �
   const { client } = pair.established();
   client.ping();
   pair.runTo(pair.now + 100);
-  strictEqual(client.updateKeys(pair.now), true);
-  strictEqual(client.updateKeys(pair.now), false);
+  strictEqual(client.updateKeys(), true);
+  strictEqual(client.updateKeys(), false);
   client.ping();
   pair.runTo(pair.now + 1000);
-  strictEqual(client.updateKeys(pair.now), true);
+  strictEqual(client.updateKeys(), true);
+});
+
+Deno.test("Who updated keys reads the old phase until the peer has shown the new one (RFC 9001 §6.5)", () => {
+  const pair = new Pair();
+  const { client, server } = pair.established();
+  server.ping();
+  pair.runTo(pair.now + 1000);
+  pair.filter = (from) => from === pair.client;
+  strictEqual(server.updateKeys(), true);
+  server.ping();
+  pair.runTo(pair.now + 5000);
+  // The client has heard nothing of it for many probe timeouts, and says something.
+  const id = client.openStream("unidirectional")!;
+  client.write(id, new Uint8Array(100));
+  pair.runTo(pair.now + 1000);
+  strictEqual(readAll(server, id).length, 100);
+  pair.filter = () => true;
+  pair.runTo(pair.now + 10_000);
+  strictEqual(client.stats.keyUpdates, 1);
+  strictEqual(client.stats.bytesInFlight, 0);
 });
