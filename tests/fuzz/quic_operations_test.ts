@@ -1,0 +1,19 @@
+/**
+ * Random operations over a simulated pair: a few seeds of what `tests/long/` runs many of.
+ *
+ * @module
+ */
+
+import { runOperations } from "../support/quic_operations.ts";
+
+const SEEDS = 20;
+
+Deno.test(`QUIC keeps its promises through random operations, seeds 1 to ${SEEDS} (RFC 9000 §2, §3, §4, §9)`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      runOperations(seed, 150);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});
