@@ -21,7 +21,10 @@ export type CandidateEvent =
 
 /** What a provider's `gather` returns. */
 export interface CandidateMachine extends Machine<CandidateEvent> {
-  /** Takes servers that become known later: the hub named them. Absent where a provider asks no server. */
+  /**
+   * Takes servers that become known later: the hub named them. `done` follows in any case, at once if there is nothing to ask.
+   * Absent where a provider asks no server.
+   */
   addServers?(servers: readonly Address[], now: number): void;
 }
 

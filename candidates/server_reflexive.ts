@@ -140,8 +140,9 @@ export class ServerReflexiveMachine implements CandidateMachine {
     this.addServers(context.servers, context.now);
   }
 
-  /** Asks these servers too: the hub named them. Known ones are passed over. `done` comes again when they have answered. */
+  /** Asks these servers too: the hub named them. Known ones are passed over. `done` comes again when all have answered. */
   addServers(servers: readonly Address[], now: number): void {
+    this.#isDoneSaid = false;
     for (const server of servers) {
       if (this.#servers.size >= MAX_SERVERS || this.#servers.has(server)) continue;
       this.#servers.add(server);
@@ -150,7 +151,6 @@ export class ServerReflexiveMachine implements CandidateMachine {
         const query = new Query(own, server, now);
         own.queries.push(query);
         this.#queries.push(query);
-        this.#isDoneSaid = false;
       }
     }
     this.#sayDone();

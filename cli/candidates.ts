@@ -59,7 +59,13 @@ export async function candidates(words: readonly string[], library: Library): Pr
     library.makeCandidates(name, { loopback })
   );
   let found = 0;
-  const gathering = new Gathering(mux, { providers, bases, now, random: host.random }, {
+  const gathering = new Gathering(mux, {
+    providers,
+    bases,
+    now,
+    random: host.random,
+    expectsServers: servers.length > 0,
+  }, {
     candidateFound: (candidate, at) => {
       found++;
       show(status, candidate, at - now);

@@ -78,6 +78,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
     identity: options.identity,
     bases,
     providers: options.providers,
+    expectsServers: options.stunServers.length > 0,
     protocol: options.protocol,
     taMs: options.taMs ?? DEFAULT_TA_MS,
     dialTimeoutMs: options.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,

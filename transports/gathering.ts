@@ -15,36 +15,55 @@ import type { Node } from "./traversal.ts";
 /** Candidates kept, at most: what one offer carries, and as many again for bases that come and go. */
 export const MAX_LOCAL_CANDIDATES = 24;
 
+/**
+ * A ticket, or the answer to one, is made once and copied by a person: it waits at most this long for the first STUN
+ * answer, which may come from far away.
+ */
+export const MAX_TICKET_DELAY_MS = 3000;
+
+/** From the first STUN answer on, it waits this much longer for those of other addresses of ours. */
+export const TICKET_GRACE_MS = 200;
+
 /** What gathering needs of a node. */
-export type GatheringNode = Pick<Node, "providers" | "bases" | "now" | "random">;
+export type GatheringNode = Pick<Node, "providers" | "bases" | "now" | "random" | "expectsServers">;
 
 /** What gathering tells its owner. */
 export interface GatheringListener {
   candidateFound(candidate: LocalCandidate, now: number): void;
   candidateWithdrawn(candidate: LocalCandidate, now: number): void;
   gatheringFailed(event: CandidateEvent & { readonly type: "error" }): void;
-  /** Every provider has said `done`. It may happen again after servers were added. */
+  /** No server is expected any more, and every provider has said `done`. It may happen again after servers were added. */
   gatheringDone(now: number): void;
+}
+
+/** A provider at work. */
+interface Gatherer {
+  readonly machine: CandidateMachine;
+  readonly port: Port;
+  isDone: boolean;
 }
 
 /** The providers' machines, attached to a mux, and their candidates. */
 export class Gathering {
   readonly #mux: Mux;
-  readonly #machines: { readonly machine: CandidateMachine; readonly port: Port }[] = [];
+  readonly #gatherers: Gatherer[] = [];
   readonly #owner: GatheringListener;
+  readonly #running = new Set<CandidateMachine>();
   #candidates: LocalCandidate[] = [];
-  #running: number;
+  /** Names of servers take their time to be resolved: until then nothing is done that would ask them. */
+  #areServersKnown: boolean;
 
   /** Starts every provider of `node` at once. */
   constructor(mux: Mux, node: GatheringNode, owner: GatheringListener) {
     this.#mux = mux;
     this.#owner = owner;
-    this.#running = node.providers.length;
     for (const provider of node.providers) {
       const machine = provider.gather(node.bases, { now: node.now, random: node.random });
-      const port = mux.attach(machine, (event: CandidateEvent, now) => this.#handle(event, now));
+      const port = mux.attach(machine, (event: CandidateEvent, now) => this.#handle(machine, event, now));
       this.#machines.push({ machine, port });
+      this.#running.add(machine);
     }
+    this.#areServersKnown = this.#machines.every(({ machine }) => machine.addServers === undefined);
   }
 
   /** What is known now, in the order it was found. */
@@ -52,29 +71,38 @@ export class Gathering {
     return this.#candidates;
   }
 
-  /** Whether every provider has said all it knows. */
+  /** Whether a server has told an address of ours. */
+  get hasReflexive(): boolean {
+    return this.#candidates.some(({ type }) => type === "srflx");
+  }
+
+  /** Whether the servers are known and every provider has said all it knows. */
   get isDone(): boolean {
-    return this.#running === 0;
+    return this.#areServersKnown && this.#running.size === 0;
   }
 
-  /** Whether any provider can ask a STUN server: otherwise nobody needs to wait for one. */
-  get asksServers(): boolean {
-    return this.#machines.some(({ machine }) => machine.addServers !== undefined);
-  }
-
+  /** @param servers May be empty: gathering is done only after they were told. */
   addServers(servers: readonly Address[], now: number): void {
-    for (const { machine, port } of this.#machines) {
-      machine.addServers?.(servers, now);
+    // A `done` that is on its way belongs to what was known before.
+    this.#mux.settle(now);
+    const wasDone = this.isDone;
+    this.#expectsServers = false;
+    for (const gatherer of this.#gatherers) {
+      const { machine, port } = gatherer;
+      if (machine.addServers === undefined || servers.length === 0) continue;
+      gatherer.isDone = false;
+      machine.addServers(servers, now);
       port.wake();
     }
+    if (!wasDone && this.isDone) this.#owner.gatheringDone(now);
   }
 
   /** Stops: no more questions are sent, no mapping is kept alive. */
   stop(): void {
-    for (const { port } of this.#machines) this.#mux.detach(port);
+    for (const { port } of this.#gatherers) this.#mux.detach(port);
   }
 
-  #handle(event: CandidateEvent, now: number): void {
+  #handle(gatherer: Gatherer, event: CandidateEvent, now: number): void {
     switch (event.type) {
       case "candidate":
         if (this.#candidates.length >= MAX_LOCAL_CANDIDATES || this.#find(event.candidate) !== undefined) return;
@@ -92,8 +120,8 @@ export class Gathering {
         this.#owner.gatheringFailed(event);
         return;
       case "done":
-        if (this.#running > 0) this.#running--;
-        if (this.#running === 0) this.#owner.gatheringDone(now);
+        gatherer.isDone = true;
+        if (this.isDone) this.#owner.gatheringDone(now);
         return;
       default:
         unreachable(event);

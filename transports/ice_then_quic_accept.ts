@@ -34,6 +34,9 @@ const MAX_CALLS = 32;
 /** How long the first publication waits for a STUN answer: the record is then made true by the next one. */
 const MAX_PUBLISH_DELAY_MS = 200;
 
+/** A ticket without a hub is made once: it waits for every STUN answer, at most so long. */
+const MAX_TICKET_DELAY_MS = 1000;
+
 /** An accepted offer on its way to a session. */
 interface PendingCall {
   readonly call: Call;
@@ -82,7 +85,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
       new MessagePort(reception.listener),
       (event: MessagePortEvent<ListenerEvent>, now) => this.#onListener(event, now),
     );
-    this.#publishAt = node.now + MAX_PUBLISH_DELAY_MS;
+    this.#publishAt = node.now + (reception.patient ? MAX_TICKET_DELAY_MS : MAX_PUBLISH_DELAY_MS);
     this.#gathering = new Gathering(this.#mux, node, this);
   }
 
@@ -175,7 +178,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#events.push({ type: "candidate", candidate });
     for (const { ice } of this.#calls.values()) ice.addLocal([candidate], now);
     // What is known first goes out when a server has answered; what comes later makes the record true again.
-    if (this.#hasPublished || candidate.type === "srflx") this.#publish(now);
+    if (this.#hasPublished || (candidate.type === "srflx" && !this.#reception.patient)) this.#publish(now);
   }
 
   candidateWithdrawn(candidate: LocalCandidate, now: number): void {
@@ -188,7 +191,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   }
 
   gatheringDone(now: number): void {
-    if (!this.#hasPublished && !this.#gathering.asksServers) this.#publish(now);
+    if (!this.#hasPublished) this.#publish(now);
     for (const { ice } of this.#calls.values()) ice.endOfLocal(now);
   }
 

@@ -32,6 +32,9 @@ import type { CallTimes, Node, Target, TraversalEvent, TraversalFailure, Travers
 /** The offer waits at most this long, once the channel is up, for the first STUN answer. */
 export const MAX_OFFER_DELAY_MS = 20;
 
+/** What is copied and pasted cannot grow, and the people take longer: it waits for every STUN answer, at most so long. */
+const MAX_PASTE_DELAY_MS = 1000;
+
 /** QUIC attempts at once: the early ones, and as many on pairs that checks have proved. */
 const MAX_ATTEMPTS = 2 * MAX_EARLY_ATTEMPTS;
 
@@ -136,7 +139,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#target.caller.handleOpen(now);
     this.#callerPort.wake();
     if (this.#state.name !== "gathering") return;
-    this.#offerAt = now + MAX_OFFER_DELAY_MS;
+    this.#offerAt = now + (this.#target.patient ? MAX_PASTE_DELAY_MS : MAX_OFFER_DELAY_MS);
     if (this.#hasGathered()) this.#offer(now);
   }
 
@@ -215,12 +218,14 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
 
   /** Whether waiting longer would tell the peer nothing that matters: a server has answered, or none will be asked. */
   #hasGathered(): boolean {
-    return this.#gathering.isDone || this.#gathering.candidates.some(({ type }) => type === "srflx");
+    if (this.#gathering.isDone) return true;
+    return !this.#target.patient && this.#gathering.candidates.some(({ type }) => type === "srflx");
   }
 
   #offer(now: number): void {
     this.#offerAt = undefined;
     if (this.#state.name !== "gathering") return;
+    this.#reached("gathered", now);
     this.#state = { name: "signaling" };
     this.#target.caller.offer(this.#gathering.candidates, now);
     this.#callerPort.wake();

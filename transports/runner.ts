@@ -28,7 +28,7 @@ export interface RunnerOptions {
   readonly signaling: Signaling | undefined;
   /** Turns `HOST:PORT` into addresses; an unknown name is an empty list. */
   readonly resolve: (server: string) => Promise<readonly Address[]>;
-  /** What a session that is disposed of waits for besides its end. */
+  /** Settles when the sockets of its only session are closed: what a session that is disposed of waits for. */
   readonly sessionReleased?: () => Promise<void>;
   /** Everything the machine tells, in order, sessions included. */
   readonly onEvent: (event: TraversalEvent, runner: Runner) => void;
@@ -61,14 +61,21 @@ export class Runner {
     this.#driver.drain();
   }
 
-  /** Tells the machine which STUN servers to ask. Names that do not resolve are passed over. */
+  /** Tells the machine which STUN servers to ask, each when its name is resolved; or that there are none. */
   async addStunServers(servers: readonly string[]): Promise<void> {
-    await Promise.all(servers.map(async (server) => {
-      const addresses = await this.#options.resolve(server);
-      if (addresses.length === 0 || this.#abort.signal.aborted) return;
+    let isAnyFound = false;
+    const add = (addresses: readonly Address[]): void => {
+      if (this.#abort.signal.aborted) return;
       this.#options.machine.addStunServers(addresses, this.#options.host.now());
       this.#driver.drain();
+    };
+    await Promise.all(servers.map(async (server) => {
+      const addresses = await this.#options.resolve(server);
+      if (addresses.length === 0) return;
+      isAnyFound = true;
+      add(addresses);
     }));
+    if (!isAnyFound) add([]);
   }
 
   /** Closes the signaling channel: a caller that is connected needs it no more. */
@@ -119,10 +126,11 @@ export class Runner {
     const { connection } = event.session;
     const known = this.#sessions.get(connection);
     if (known !== undefined) return known;
+    const { host, sessionReleased } = this.#options;
     const session = new Session(event.session, {
-      now: () => this.#options.host.now(),
+      now: () => host.now(),
       drain: () => this.drain(),
-      released: () => this.#options.sessionReleased?.() ?? Promise.resolve(),
+      ...(sessionReleased === undefined ? {} : { released: sessionReleased }),
     });
     this.#sessions.set(connection, session);
     return session;

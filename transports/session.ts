@@ -49,8 +49,8 @@ export interface SessionDriver {
   now(): number;
   /** Polls the connection: a command was given to it. */
   drain(): void;
-  /** Settles when nothing of the session is left: the sockets, where they were its own. */
-  released(): Promise<void>;
+  /** Settles when nothing of the session is left. Absent where its sockets are not its own. */
+  released?(): Promise<void>;
 }
 
 /** Incoming streams that nobody has taken yet are bounded by the stream limits that we give the peer. */
@@ -160,7 +160,7 @@ export class Session {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await this.closed;
-    await this.#driver.released();
+    await this.#driver.released?.();
   }
 
   /** For whoever runs the connection: takes what the engine tells. */

@@ -27,6 +27,8 @@ export interface Node {
   /** Most preferred first (RFC 8421): interfaces without a default route are last. */
   readonly bases: readonly Base[];
   readonly providers: readonly CandidateProvider[];
+  /** STUN servers are being looked up: `addStunServers` follows, with none if none are found. */
+  readonly expectsServers: boolean;
   /** The ALPN. */
   readonly protocol: string;
   /** The Ta we propose, in ms: RFC 8445 §14.2. */
@@ -58,7 +60,10 @@ export interface Reception {
 
 /** Milestones of a call, each in ms since {@linkcode Node.now}; absent while it has not been reached. */
 export interface CallTimes {
-  /** The first candidate that a server saw, or the end of gathering where there is none. */
+  /**
+   * The first candidate that a server saw, or the end of gathering where there is none; at the latest the moment the offer
+   * left without.
+   */
   readonly gathered?: number;
   /** The peer's candidates were there. */
   readonly signaled?: number;
@@ -130,7 +135,7 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   handleMessage(text: string, now: number): void;
   /** The channel is gone, or could not be opened. */
   handleClosed(now: number, reason?: string): void;
-  /** STUN servers that were resolved; each is asked from every base of its family. */
+  /** STUN servers that were found, perhaps none; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
   /** A command was given to a connection: it is polled again. */
   wake(): void;

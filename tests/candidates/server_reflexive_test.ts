@@ -142,7 +142,7 @@ Deno.test("Server-reflexive candidates take servers later, and each server once"
   net.run(2000);
   net.machine.addServers([server], 2000);
   net.run(3000);
-  deepStrictEqual(net.log.slice(1), ["1040 candidate srflx 203.0.113.1:40000", "1040 done"]);
+  deepStrictEqual(net.log.slice(1), ["1040 candidate srflx 203.0.113.1:40000", "1040 done", "2000 done"]);
   strictEqual(net.sent.length, 1);
 });
 
