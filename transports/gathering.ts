@@ -15,15 +15,6 @@ import type { Node } from "./traversal.ts";
 /** Candidates kept, at most: what one offer carries, and as many again for bases that come and go. */
 export const MAX_LOCAL_CANDIDATES = 24;
 
-/**
- * A ticket, or the answer to one, is made once and copied by a person: it waits at most this long for the first STUN
- * answer, which may come from far away.
- */
-export const MAX_TICKET_DELAY_MS = 3000;
-
-/** From the first STUN answer on, it waits this much longer for those of other addresses of ours. */
-export const TICKET_GRACE_MS = 200;
-
 /** What gathering needs of a node. */
 export type GatheringNode = Pick<Node, "providers" | "bases" | "now" | "random" | "expectsServers">;
 
@@ -48,22 +39,21 @@ export class Gathering {
   readonly #mux: Mux;
   readonly #gatherers: Gatherer[] = [];
   readonly #owner: GatheringListener;
-  readonly #running = new Set<CandidateMachine>();
   #candidates: LocalCandidate[] = [];
-  /** Names of servers take their time to be resolved: until then nothing is done that would ask them. */
-  #areServersKnown: boolean;
+  /** Servers are being looked up: without their answers nothing is done. */
+  #expectsServers: boolean;
 
   /** Starts every provider of `node` at once. */
   constructor(mux: Mux, node: GatheringNode, owner: GatheringListener) {
     this.#mux = mux;
     this.#owner = owner;
+    this.#expectsServers = node.expectsServers;
     for (const provider of node.providers) {
       const machine = provider.gather(node.bases, { now: node.now, random: node.random });
-      const port = mux.attach(machine, (event: CandidateEvent, now) => this.#handle(machine, event, now));
-      this.#machines.push({ machine, port });
-      this.#running.add(machine);
+      const port = mux.attach(machine, (event: CandidateEvent, now) => this.#handle(gatherer, event, now));
+      const gatherer: Gatherer = { machine, port, isDone: false };
+      this.#gatherers.push(gatherer);
     }
-    this.#areServersKnown = this.#machines.every(({ machine }) => machine.addServers === undefined);
   }
 
   /** What is known now, in the order it was found. */
@@ -71,17 +61,12 @@ export class Gathering {
     return this.#candidates;
   }
 
-  /** Whether a server has told an address of ours. */
-  get hasReflexive(): boolean {
-    return this.#candidates.some(({ type }) => type === "srflx");
-  }
-
-  /** Whether the servers are known and every provider has said all it knows. */
+  /** Whether no server is expected any more, and every provider has said all it knows. */
   get isDone(): boolean {
-    return this.#areServersKnown && this.#running.size === 0;
+    return !this.#expectsServers && this.#gatherers.every(({ isDone }) => isDone);
   }
 
-  /** @param servers May be empty: gathering is done only after they were told. */
+  /** @param servers None, if none of those that were expected was found. */
   addServers(servers: readonly Address[], now: number): void {
     // A `done` that is on its way belongs to what was known before.
     this.#mux.settle(now);
