@@ -84,7 +84,10 @@ export class TicketListener implements ListenerMachine {
     const answer = decodeTicket(message, epochMs);
     switch (answer.kind) {
       case "problem":
-        this.#events.push({ type: "mispaste", message: answer.message.replaceAll("ticket", "answer") });
+        this.#events.push({
+          type: "mispaste",
+          message: answer.message.replaceAll("a ticket", "an answer").replaceAll("ticket", "answer"),
+        });
         break;
       case "hub":
       case "direct":

@@ -126,9 +126,9 @@ export class VirtualPeer {
         host,
         identity: options.context.key,
         transport: TRANSPORT,
-        providers: [hostCandidates(), serverReflexive({ servers: options.stun })],
+        providers: [hostCandidates(), serverReflexive({ servers: [] })],
         signaling: undefined,
-        stunServers: [],
+        stunServers: options.stun.map(String),
         resolve: () => Promise.resolve([]),
         protocol: "q2q",
         loopback: false,
@@ -140,6 +140,8 @@ export class VirtualPeer {
     ));
     this.#driver = new Driver(this.machine, host, (event) => this.#handle(event));
     this.#driver.drain();
+    // As the program does it: names are resolved first, here in no time.
+    this.#then(() => this.machine.addStunServers(options.stun, host.now()));
   }
 
   /** How often each kind of socket error was seen. */
