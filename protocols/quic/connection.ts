@@ -62,6 +62,8 @@ export class QuicConnection {
   readonly #host: ConnectionHost;
   readonly #receiver: Receiver;
   readonly #sender: Sender;
+  /** Streams that the peer reset, until they are reported as closed: as many as there are streams at most. */
+  readonly #resetStreams = new Set<number>();
   /** Told last, when the streams have nothing more to tell. */
   #closedEvent: ConnectionEvent | undefined;
   /** Packets received since we closed: RFC 9000 §10.2.1 wants fewer and fewer answers. */
@@ -198,9 +200,13 @@ export class QuicConnection {
     return data;
   }
 
-  /** Whether the peer's FIN was reached by `read`; also for a stream that is over and forgotten. */
+  /**
+   * Whether everything up to the peer's FIN was taken by `read`. Never for a stream that the peer reset; to be asked
+   * until `streamClosed` was reported.
+   */
   isAtEnd(id: number): boolean {
-    return this.#parts.streams.find(id)?.receiving?.isAtEnd ?? true;
+    // A stream that ended may be forgotten before its last events are told.
+    return this.#parts.streams.find(id)?.receiving?.isAtEnd ?? !this.#resetStreams.has(id);
   }
 
   /** Wants no more data: STOP_SENDING. Nothing happens if the stream is over. @throws {TypeError} If only we send on it. */
@@ -373,6 +379,10 @@ export class QuicConnection {
         closeOnError(this.#parts, new TransportError("AEAD_LIMIT_REACHED", "No fresh keys in time"), now);
       }
     }
+    if (state.isOpen && !loss.hasRoom("Application")) {
+      // As many packets as are remembered have followed one that the peer never answered, though it has kept us busy.
+      finish(this.#parts, { by: "transport", code: 0x01, reason: "The peer does not acknowledge what it gets" });
+    }
     const transmission = this.#sender.transmit(buffer, now);
     // Who may not send does not probe either: RFC 9002 §6.2.2.1.
     const neededBytes = spaces.Initial.isDiscarded ? MIN_DATAGRAM_ROOM_BYTES : MIN_INITIAL_DATAGRAM_BYTES;
@@ -388,7 +398,11 @@ export class QuicConnection {
       this.#closedEvent = event;
     }
     const streamEvent = streams.pollEvent();
-    if (streamEvent !== undefined) return connectionEventOf(streamEvent);
+    if (streamEvent !== undefined) {
+      if (streamEvent.type === "reset") this.#resetStreams.add(streamEvent.stream.id);
+      else if (streamEvent.type === "closed") this.#resetStreams.delete(streamEvent.stream.id);
+      return connectionEventOf(streamEvent);
+    }
     if (datagrams.takeReadable()) return { type: "datagramReadable" };
     const closed = this.#closedEvent;
     this.#closedEvent = undefined;

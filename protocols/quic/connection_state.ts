@@ -1,5 +1,5 @@
 /**
- * The life of a connection: RFC 9000 §4.1.2 of RFC 9001, §10.2. The only place that assigns the state.
+ * The life of a connection: RFC 9001 §4.1, RFC 9000 §10. The only place that assigns the state.
  *
  * @module
  */

@@ -29,6 +29,14 @@ export function confirmHandshake(parts: ConnectionParts, now: number): void {
   parts.events.push({ type: "handshakeConfirmed" });
 }
 
+/** Goes on to the datagram size that settings, peer and the base of the path in use allow. */
+export function useDatagramSize(parts: ConnectionParts): void {
+  const { mtu, handshake, paths, congestion, pacer } = parts;
+  mtu.onPath(handshake.peerParameters?.maxUdpPayloadSize ?? 0, paths.active.base.maxPayloadBytes);
+  congestion.setMaxDatagramBytes(mtu.currentBytes);
+  pacer.setMaxDatagramBytes(mtu.currentBytes);
+}
+
 function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: number): void {
   switch (event.type) {
     case "keys":
@@ -44,12 +52,7 @@ function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: nu
       break;
     case "handshakeComplete":
       parts.state.enterEstablished();
-      parts.mtu.onEstablished(
-        parts.handshake.peerParameters?.maxUdpPayloadSize ?? 0,
-        parts.paths.active.base.maxPayloadBytes,
-      );
-      parts.congestion.setMaxDatagramBytes(parts.mtu.currentBytes);
-      parts.pacer.setMaxDatagramBytes(parts.mtu.currentBytes);
+      useDatagramSize(parts);
       // NEW_CONNECTION_ID goes only into 1-RTT packets, so there is no use for more IDs earlier.
       parts.localIds.setLimit(parts.handshake.peerParameters?.activeConnectionIdLimit ?? 2);
       parts.events.push({

@@ -6,6 +6,7 @@
 
 import type { ConnectionParts } from "./connection_parts.ts";
 import type { Path } from "./path.ts";
+import { useDatagramSize } from "./establishment.ts";
 import { INITIAL_RTT_MS } from "./rtt.ts";
 import { finish } from "./termination.ts";
 
@@ -83,5 +84,6 @@ function changePath(parts: ConnectionParts, previous: Path): void {
     parts.rtt.reset();
     parts.loss.onPathChanged(id);
   }
+  useDatagramSize(parts);
   parts.events.push({ type: "pathChanged", base: path.base, remote: path.remote });
 }

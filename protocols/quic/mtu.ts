@@ -23,12 +23,12 @@ export class Mtu {
   }
 
   /**
-   * The handshake is done.
+   * The handshake is done, or the connection has moved.
    *
    * @param peerMaxBytes The peer's max_udp_payload_size, RFC 9000 §18.2.
    * @param baseMaxBytes What the base can carry.
    */
-  onEstablished(peerMaxBytes: number, baseMaxBytes: number): void {
+  onPath(peerMaxBytes: number, baseMaxBytes: number): void {
     this.#currentBytes = Math.max(
       MIN_INITIAL_DATAGRAM_BYTES,
       Math.min(this.#configuredBytes, peerMaxBytes, baseMaxBytes),

@@ -65,13 +65,14 @@ export class PacketBuilder {
     return this.#draft.record;
   }
 
-  /** Starts a packet; `writer` is where its frames go. @returns Whether there are keys and room for it. */
+  /** Starts a packet; `writer` is where its frames go. @returns Whether there are keys, room for it, and for its record. */
   open(space: PacketSpace): boolean {
     const { loss, origin, remoteIds } = this.#parts;
     const { sealer } = space;
     const start = this.#hasKept ? this.#kept.payloadEnd + TAG_BYTES : this.#start;
     const minBytes = space.name === "Application" ? MIN_SHORT_PACKET_ROOM_BYTES : MIN_LONG_PACKET_ROOM_BYTES;
     if (sealer === undefined || this.#end - start < minBytes + origin.token.length) return false;
+    if (!loss.hasRoom(space.name)) return false;
     const { writer } = this;
     const draft = this.#draft;
     const packetNumber = space.nextPacketNumber;

@@ -49,6 +49,11 @@ import { HIDDEN_APPLICATION_CLOSE } from "./termination.ts";
 
 /** Our ack_delay_exponent, left at its default: RFC 9000 §18.2. */
 const ACK_DELAY_EXPONENT = 3;
+/**
+ * Packets with nothing but an ACK after which one carries a PING, if there are gaps to report: the peer's answer lets us
+ * forget what it knows by now, RFC 9000 §13.2.4.
+ */
+const MAX_ACK_ONLY_PACKETS = 32;
 /** No datagram is begun with less room than this: short header, the longest single frame but for NEW_CONNECTION_ID, tag. */
 export const MIN_DATAGRAM_ROOM_BYTES = 64;
 /** A STREAM frame is not begun with less room than this: a few bytes more are not worth another frame. */
@@ -69,6 +74,8 @@ export class Sender {
   readonly #selection = new StreamSelection();
   /** While a datagram is built: whether congestion control and pacing let it be in flight. */
   #mayBeInFlight = false;
+  /** In the Application space, since the last packet that the peer has to acknowledge. */
+  #ackOnlyPackets = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -174,11 +181,11 @@ export class Sender {
 
   /** Adds a packet of the space to the datagram if there is something for it to say. */
   #buildPacket(space: PacketSpace, now: number): void {
-    const { loss, epoch } = this.#parts;
+    const { epoch } = this.#parts;
     const builder = this.#builder;
     const { writer } = builder;
     const isAckDue = this.#isAckDue(space, now);
-    const mayElicit = (this.#mayBeInFlight || space.probesDue > 0) && loss.hasRoom(space.name);
+    const mayElicit = this.#mayBeInFlight || space.probesDue > 0;
     if (!isAckDue && !mayElicit) return;
     if (!builder.open(space)) return;
     const { record } = builder;
@@ -199,9 +206,21 @@ export class Sender {
         record.isAckEliciting = true;
       }
     }
+    if (space.name === "Application" && isAckDue) this.#askForAck(space, record);
     if (writer.offset === payloadStart || (!record.isAckEliciting && !isAckDue)) return builder.cancel();
     if (record.largestAcknowledged >= 0) space.received.onAckSent();
     builder.keep(now);
+  }
+
+  /** Who only receives would say every gap of the past in every ACK: now and then it asks for an answer. */
+  #askForAck(space: PacketSpace, record: SentPacket): void {
+    if (record.isAckEliciting) this.#ackOnlyPackets = 0;
+    else if (++this.#ackOnlyPackets > MAX_ACK_ONLY_PACKETS && space.received.ranges.rangeCount > 1) {
+      writePing(this.#builder.writer);
+      record.frames.push(SENT_PING);
+      record.isAckEliciting = true;
+      this.#ackOnlyPackets = 0;
+    }
   }
 
   #writeCrypto(space: PacketSpace, record: SentPacket): void {
@@ -289,7 +308,7 @@ export class Sender {
     const builder = this.#builder;
     const { writer } = builder;
     const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
-    if (limitBytes < MIN_DATAGRAM_ROOM_BYTES || !this.#parts.loss.hasRoom(space.name)) return 0;
+    if (limitBytes < MIN_DATAGRAM_ROOM_BYTES) return 0;
     builder.begin(buffer, 0, limitBytes);
     if (!builder.open(space)) return 0;
     const { record } = builder;
