@@ -1,6 +1,7 @@
 /**
- * One end of `memory.ts`: a source that pipes bytes into a session's stream as Web Streams do, or a sink that stops reading
- * for a while. Both say what their process holds, and the hash of what went through.
+ * One end of `memory.ts`, and of `throughput.ts` where it goes through Web Streams: a source that is piped into a session's
+ * stream, or a sink that may stop reading for a while. Both say what their process holds, and, unless told `--plain`, the
+ * hash of what went through.
  *
  *     deno run -A --unstable-net bench/pipe_peer.ts receive --mebibytes 1024 --pause-seconds 10
  *     deno run -A --unstable-net bench/pipe_peer.ts send --port PORT --peer KEY --mebibytes 1024
@@ -15,7 +16,7 @@ import { fromHex, toHex } from "../protocols/core/bytes.ts";
 import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
 import { QuicSocket } from "../tests/support/quic_socket.ts";
 import { heapBytes, residentBytes } from "./support/heap.ts";
-import { report } from "./support/roles.ts";
+import { cpuTime, report } from "./support/roles.ts";
 import { tlsSettings } from "./support/tls.ts";
 
 const CHUNK_BYTES = 64 * 1024;
@@ -53,7 +54,7 @@ class Growth {
   }
 }
 
-async function receive(total: number, pauseMs: number): Promise<void> {
+async function receive(total: number, { pauseMs, isPlain }: { pauseMs: number; isPlain: boolean }): Promise<void> {
   const key = Ed25519PrivateKey.generate(new DenoHost().random);
   await using socket = QuicSocket.server(tlsSettings({ own: key }));
   report({ type: "ready", port: socket.port, key: toHex(key.publicKey.bytes) });
@@ -63,24 +64,27 @@ async function receive(total: number, pauseMs: number): Promise<void> {
   const growth = new Growth();
   const hash = createHash("sha256");
   let bytes = 0;
-  let hasPaused = false;
+  let begunAt = 0;
+  let hasPaused = pauseMs === 0;
   for await (const chunk of readable) {
-    hash.update(chunk);
+    if (begunAt === 0) begunAt = performance.now();
+    if (!isPlain) hash.update(chunk);
     bytes += chunk.length;
     growth.progress(bytes);
     if (hasPaused || bytes < total / 4) continue;
     hasPaused = true;
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
-  report({ type: "done", bytes, sha256: hash.digest("hex"), ...growth.end() });
+  const seconds = (performance.now() - begunAt) / 1000;
+  report({ type: "done", bytes, seconds, sha256: hash.digest("hex"), ...growth.end(), ...cpuTime() });
   session.close();
   await session.closed;
 }
 
-async function send(port: number, peer: Uint8Array, total: number): Promise<void> {
+async function send(to: { port: number; peer: Uint8Array }, total: number, isPlain: boolean): Promise<void> {
   const key = Ed25519PrivateKey.generate(new DenoHost().random);
   await using socket = new QuicSocket();
-  const session = await socket.connect(port, tlsSettings({ own: key, peer }));
+  const session = await socket.connect(to.port, tlsSettings({ own: key, peer: to.peer }));
   const growth = new Growth();
   const hash = createHash("sha256");
   let bytes = 0;
@@ -91,13 +95,13 @@ async function send(port: number, peer: Uint8Array, total: number): Promise<void
       if (bytes === total) return controller.close();
       const start = (bytes / 7) % CHUNK_BYTES >>> 0;
       const chunk = random.slice(start, start + Math.min(CHUNK_BYTES, total - bytes));
-      hash.update(chunk);
+      if (!isPlain) hash.update(chunk);
       bytes += chunk.length;
       controller.enqueue(chunk);
     },
   });
   await source.pipeTo(await session.openUnidirectionalStream());
-  report({ type: "done", bytes, sha256: hash.digest("hex"), ...growth.end() });
+  report({ type: "done", bytes, sha256: hash.digest("hex"), ...growth.end(), ...cpuTime() });
   await session.closed;
 }
 
@@ -108,10 +112,12 @@ if (import.meta.main) {
       port: { type: "string", default: "0" },
       peer: { type: "string", default: "" },
       mebibytes: { type: "string", default: "1024" },
-      "pause-seconds": { type: "string", default: "10" },
+      "pause-seconds": { type: "string", default: "0" },
+      plain: { type: "boolean", default: false },
     },
   });
   const total = Number(values.mebibytes) * 2 ** 20;
-  if (role === "receive") await receive(total, Number(values["pause-seconds"]) * 1000);
-  else await send(Number(values.port), fromHex(values.peer), total);
+  const isPlain = values.plain;
+  if (role === "receive") await receive(total, { pauseMs: Number(values["pause-seconds"]) * 1000, isPlain });
+  else await send({ port: Number(values.port), peer: fromHex(values.peer) }, total, isPlain);
 }
