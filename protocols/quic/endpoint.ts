@@ -95,7 +95,10 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #routes: Routes<Entry>;
   readonly #owner: EntryOwner;
   readonly #entries = new Set<Entry>();
-  /** Connections by the hexadecimal of the ID that their client drew: until it uses one of ours. */
+  /**
+   * Connections by the hexadecimal of the ID that their client drew: for as long as they last, because an Initial that was
+   * delayed or copied must not begin another one.
+   */
   readonly #initials = new Map<string, Entry>();
   readonly #byRemote = new Map<Address, Set<Entry>>();
   readonly #admissions: Admissions;
@@ -399,11 +402,6 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     if (entry.isHalfOpen && connection.state !== "handshaking") {
       entry.isHalfOpen = false;
       this.#halfOpen--;
-    }
-    if (entry.initialKey !== undefined && connection.state !== "handshaking") {
-      // The client has long been using an ID of ours.
-      this.#initials.delete(entry.initialKey);
-      entry.initialKey = undefined;
     }
     if (connection.state === "drained") this.#remove(entry);
     else this.#deadlines.set(deadline, connection.pollTimeout());

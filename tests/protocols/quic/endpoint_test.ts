@@ -280,3 +280,18 @@ Deno.test("Endpoint refuses settings that cannot work", () => {
     throws(() => new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, server: { tls, transport } }, random), RangeError);
   }
 });
+
+Deno.test("QuicEndpoint takes a late copy of an Initial for what it is, and begins no other connection (RFC 9000 §5.2)", () => {
+  const pair = new Pair();
+  const initials: Uint8Array[] = [];
+  pair.filter = (from, bytes) => {
+    if (from === pair.client && initials.length === 0) initials.push(bytes);
+    return true;
+  };
+  pair.established();
+  pair.runTo(pair.now + 1000);
+  pair.inject(initials[0]!, CLIENT_ADDRESS, SERVER_ADDRESS);
+  pair.runTo(pair.now + 1000);
+  strictEqual(pair.server.connections.length, 1);
+  strictEqual(pair.server.endpoint.connectionCount, 1);
+});
