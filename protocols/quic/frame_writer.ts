@@ -30,8 +30,8 @@ export function writePing(writer: Writer): void {
 
 /** Room an ACK frame of one range takes at most. */
 export const MIN_ACK_BYTES: number = 1 + 8 + 4 + 1 + 8;
-/** Room each further range takes at most, as gaps and lengths go. */
-const ACK_RANGE_BYTES = 8;
+/** Room each further range takes at most: the peer chooses the gaps. */
+const ACK_RANGE_BYTES = 16;
 
 /**
  * ACK, RFC 9000 §19.3: as many of the highest ranges as there is room for.

@@ -56,6 +56,8 @@ const ACK_DELAY_EXPONENT = 3;
 const MAX_ACK_ONLY_PACKETS = 32;
 /** No datagram is begun with less room than this: short header, the longest single frame but for NEW_CONNECTION_ID, tag. */
 export const MIN_DATAGRAM_ROOM_BYTES = 64;
+/** What CONNECTION_CLOSE is left for its reason, whatever else is said beside it. */
+const MIN_CLOSE_ROOM_BYTES: number = SMALL_FRAME_BYTES + MAX_REASON_BYTES;
 /** A STREAM frame is not begun with less room than this: a few bytes more are not worth another frame. */
 const MIN_STREAM_ROOM_BYTES = 32;
 
@@ -200,13 +202,13 @@ export class Sender {
     if (mayElicit) {
       this.#writeCrypto(space, record);
       if (space.name === "Application") this.#writeApplicationFrames(record, now);
-      if (space.probesDue > 0 && !record.isAckEliciting) {
+      if (space.probesDue > 0 && !record.isAckEliciting && writer.remaining > 0) {
         writePing(writer);
         record.frames.push(SENT_PING);
         record.isAckEliciting = true;
       }
     }
-    if (space.name === "Application" && isAckDue) this.#askForAck(space, record);
+    if (space.name === "Application" && isAckDue && writer.remaining > 0) this.#askForAck(space, record);
     if (writer.offset === payloadStart || (!record.isAckEliciting && !isAckDue)) return builder.cancel();
     if (record.largestAcknowledged >= 0) space.received.onAckSent();
     builder.keep(now);
@@ -236,12 +238,12 @@ export class Sender {
     const { pending, localIds, remoteIds, streams, datagrams, rtt } = this.#parts;
     const { writer } = this.#builder;
     const start = writer.offset;
-    if (pending.isHandshakeDoneDue) {
+    if (pending.isHandshakeDoneDue && writer.remaining > 0) {
       writeHandshakeDone(writer);
       pending.isHandshakeDoneDue = false;
       record.frames.push(SENT_HANDSHAKE_DONE);
     }
-    if (pending.isPingDue) {
+    if (pending.isPingDue && writer.remaining > 0) {
       writePing(writer);
       pending.isPingDue = false;
       record.frames.push(SENT_PING);
@@ -355,7 +357,7 @@ export class Sender {
       builder.record.pathId = -1;
       // What has arrived has arrived: a peer that waits for its last acknowledgement is not to think it was cut off.
       const { received } = space;
-      if (received.ranges.rangeCount > 0) {
+      if (received.ranges.rangeCount > 0 && builder.writer.remaining >= MIN_CLOSE_ROOM_BYTES + MIN_ACK_BYTES) {
         writeAck(
           builder.writer,
           received.ranges,
