@@ -4,37 +4,49 @@
 # is looked at but not run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-log=$(mktemp)
-trap 'rm -f "$log" traverse' EXIT
-DENORT_BIN=$(deno eval 'console.log(Deno.execPath())') deno task compile >"$log" 2>&1 || { cat "$log"; exit 1; }
-deno info --json mod.ts >"$log.graph" || exit 1
+work=$(mktemp -d)
+trap 'rm -rf "$work"; rm -f traverse' EXIT
+export NO_COLOR=1
+if ! DENORT_BIN=$(deno eval 'console.log(Deno.execPath())') deno task compile >"$work/log" 2>&1; then
+  cat "$work/log"
+  exit 1
+fi
+deno info --json mod.ts >"$work/graph" || exit 1
 deno eval '
   const [graphFile, logFile] = Deno.args;
   const root = `file://${Deno.cwd()}/`;
-  const graph = JSON.parse(Deno.readTextFileSync(graphFile));
-  const local = graph.modules.filter((module) => module.specifier.startsWith(root));
   const problems = [];
-  for (const { specifier, error, dependencies = [] } of local) {
+
+  // What the program runs: reached by imports that are more than types.
+  const modules = new Map(JSON.parse(Deno.readTextFileSync(graphFile)).modules.map((one) => [one.specifier, one]));
+  const reached = new Set([`${root}mod.ts`]);
+  for (const specifier of reached) {
+    const { dependencies = [], error } = modules.get(specifier) ?? { error: "not in the graph" };
     if (error) problems.push(`${specifier}: ${error}`);
-    for (const { specifier: target, isDynamic } of dependencies) {
+    for (const { code, isDynamic } of dependencies) {
+      const target = code?.specifier;
       if (isDynamic) problems.push(`${specifier} imports ${target} dynamically`);
-    }
-    const text = Deno.readTextFileSync(new URL(specifier));
-    if (/(?<![.#\w@{]\s*)\bimport\s*\(/.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""))) {
-      problems.push(`${specifier} has a dynamic import`);
+      if (code?.error) problems.push(`${specifier}: ${code.error}`);
+      if (target?.startsWith(root)) reached.add(target);
     }
   }
-  const code = local.filter((module) => module.kind === "esm").map((module) => module.specifier.slice(root.length));
-  const embedded = [...Deno.readTextFileSync(logFile).matchAll(/([\w.\/-]+\.ts) \(/g)].map((match) => match[1]);
-  for (const file of code) {
-    // A folder is shown once, above its files: the last part of the path is what the listing has for sure.
-    const name = file.split("/").at(-1);
-    if (!embedded.some((path) => path.split("/").at(-1) === name)) problems.push(`${file} is not embedded`);
+
+  // The listing is a tree, two columns a level; `folder/*` stands for all of it.
+  const files = new Set(), folders = [];
+  const path = [];
+  for (const line of Deno.readTextFileSync(logFile).split("\n")) {
+    const match = /^([│ ├└─┬]+) (\S+) \(/.exec(line);
+    if (match === null) continue;
+    path.length = (match[1].length - 3) / 2;
+    path.push(match[2]);
+    if (match[2].endsWith("/*")) folders.push(path.join("/").slice(0, -1));
+    else files.add(path.join("/"));
   }
-  console.log(`compile: ${code.length} modules reached, ${embedded.length} embedded, ${problems.length} problems`);
+  for (const specifier of reached) {
+    const file = specifier.slice(root.length);
+    if (!files.has(file) && !folders.some((folder) => file.startsWith(folder))) problems.push(`${file} is not embedded`);
+  }
+  console.log(`compile: ${reached.size} modules reached, ${problems.length} problems`);
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) Deno.exit(1);
-' "$log.graph" "$log"
-code=$?
-rm -f "$log.graph"
-exit "$code"
+' "$work/graph" "$work/log"
