@@ -34,13 +34,14 @@ export const MIN_ACK_BYTES: number = 1 + 8 + 4 + 1 + 8;
 const ACK_RANGE_BYTES = 16;
 
 /**
- * ACK, RFC 9000 §19.3: as many of the highest ranges as there is room for.
+ * ACK, RFC 9000 §19.3: as many of the highest ranges as there is room for, at least one.
  *
  * @param ackDelay In units of 2^`ack_delay_exponent` microseconds.
+ * @param maxBytes What it may take, at least `MIN_ACK_BYTES`.
  */
-export function writeAck(writer: Writer, ranges: AckRanges, ackDelay: number): void {
+export function writeAck(writer: Writer, ranges: AckRanges, ackDelay: number, maxBytes = writer.remaining): void {
   const delay = Math.min(ackDelay, 0x3fffffff);
-  const fitting = 1 + Math.max(0, Math.floor((writer.remaining - MIN_ACK_BYTES) / ACK_RANGE_BYTES));
+  const fitting = 1 + Math.max(0, Math.floor((maxBytes - MIN_ACK_BYTES) / ACK_RANGE_BYTES));
   const rangeCount = Math.min(ranges.rangeCount, fitting);
   writer.uint8(0x02);
   writeVarint(writer, ranges.largestOf(0));

@@ -56,6 +56,8 @@ const ACK_DELAY_EXPONENT = 3;
 const MAX_ACK_ONLY_PACKETS = 32;
 /** No datagram is begun with less room than this: short header, the longest single frame but for NEW_CONNECTION_ID, tag. */
 export const MIN_DATAGRAM_ROOM_BYTES = 64;
+/** Most that an ACK takes of a packet, so that data moves on beside it: some 30 ranges of the ordinary kind, or more. */
+const MAX_ACK_BYTES = 512;
 /** What CONNECTION_CLOSE is left for its reason, whatever else is said beside it. */
 const MIN_CLOSE_ROOM_BYTES: number = SMALL_FRAME_BYTES + MAX_REASON_BYTES;
 /** A STREAM frame is not begun with less room than this: a few bytes more are not worth another frame. */
@@ -196,7 +198,12 @@ export class Sender {
     const { ackAt, ranges } = space.received;
     // RFC 9000 §13.2.1: goes along early where a packet leaves anyway.
     if (ackAt !== undefined && ranges.rangeCount > 0 && writer.remaining >= MIN_ACK_BYTES) {
-      writeAck(writer, ranges, Math.floor(space.received.ackDelayMs(now) * 1000 / 2 ** ACK_DELAY_EXPONENT));
+      writeAck(
+        writer,
+        ranges,
+        encodeAckDelay(space.received.ackDelayMs(now)),
+        Math.min(writer.remaining, MAX_ACK_BYTES),
+      );
       record.largestAcknowledged = ranges.largestOf(0);
     }
     if (mayElicit) {
@@ -357,12 +364,9 @@ export class Sender {
       builder.record.pathId = -1;
       // What has arrived has arrived: a peer that waits for its last acknowledgement is not to think it was cut off.
       const { received } = space;
-      if (received.ranges.rangeCount > 0 && builder.writer.remaining >= MIN_CLOSE_ROOM_BYTES + MIN_ACK_BYTES) {
-        writeAck(
-          builder.writer,
-          received.ranges,
-          Math.floor(received.ackDelayMs(now) * 1000 / 2 ** ACK_DELAY_EXPONENT),
-        );
+      const ackBytes = builder.writer.remaining - MIN_CLOSE_ROOM_BYTES;
+      if (received.ranges.rangeCount > 0 && ackBytes >= MIN_ACK_BYTES) {
+        writeAck(builder.writer, received.ranges, encodeAckDelay(received.ackDelayMs(now)), ackBytes);
       }
       this.#writeClose(frame.isApplication && !isApplication ? HIDDEN_APPLICATION_CLOSE : frame);
       builder.keep(now);
@@ -383,6 +387,10 @@ export class Sender {
 /** What a frame may take in a 1-RTT packet alone in a datagram: without header, packet number and tag at their longest. */
 export function maxFrameBytes(datagramBytes: number): number {
   return datagramBytes - 1 - 20 - 4 - 16;
+}
+
+function encodeAckDelay(ackDelayMs: number): number {
+  return Math.floor(ackDelayMs * 1000 / 2 ** ACK_DELAY_EXPONENT);
 }
 
 function writeControlFrame(writer: Writer, frame: StreamControlFrame): void {
