@@ -59,6 +59,8 @@ export async function candidates(words: readonly string[], library: Library): Pr
     library.makeCandidates(name, { loopback })
   );
   let found = 0;
+  let isMapped = false;
+  let hasFailed = false;
   const gathering = new Gathering(mux, {
     providers,
     bases,
@@ -68,10 +70,12 @@ export async function candidates(words: readonly string[], library: Library): Pr
   }, {
     candidateFound: (candidate, at) => {
       found++;
+      isMapped ||= candidate.type === "srflx";
       show(status, candidate, at - now);
     },
     candidateWithdrawn: () => {},
     gatheringFailed: ({ base, reason }) => {
+      hasFailed = true;
       const local = base.local.toString();
       status.tell({ type: "error", base: local, message: reason }, `      ${local}: ${reason}`);
     },
@@ -81,6 +85,12 @@ export async function candidates(words: readonly string[], library: Library): Pr
   new Driver(new MuxMachine(mux, now), host, () => {}).drain();
   await Promise.race([done.promise, sleep(PATIENCE_MS)]);
   for (const base of bases) host.close(base);
+  if (servers.length > 0 && !isMapped && !hasFailed) {
+    status.note(
+      "no server saw us under another address: there is no NAT in between, or no way from here to any of them",
+    );
+  }
+  for (const missing of host.describeInterfaces().missing) status.note(missing);
   if (found === 0) status.failed("Nothing was found; is there a network?");
   return found === 0 ? 1 : 0;
 }

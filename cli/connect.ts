@@ -7,10 +7,11 @@
 import { KnownPeersTable } from "../signaling/known_peers.ts";
 import type { TraversalEvent } from "../transports/traversal.ts";
 import { parseArgs } from "./args.ts";
+import { interruption } from "./interrupt.ts";
 import { KeyFileError, readKeyFile } from "./key_file.ts";
 import { onlyWord, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
 import type { Library } from "./options.ts";
-import { pipeSession } from "./pipe.ts";
+import { CUT_SHORT, pipeSession } from "./pipe.ts";
 import { StandardInput, standardOutput } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
@@ -36,13 +37,15 @@ export async function connect(words: readonly string[], library: Library): Promi
   const peer = onlyWord(args, "the ticket or name to call");
   const keyPath = args.value("key");
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
-  const known = await knownPeers(args.value("known"));
+  const known = await knownPeers(args.value("known"), status);
   const signaling = args.value("signaling");
+  const interrupted = interruption();
   status.note("calling ...");
   const session = await library.dial({
     ...peerOptions(args, seed),
     peer,
     known,
+    signal: interrupted,
     ...(signaling === undefined ? {} : { signaling }),
     onEvent: (event) => {
       // Without a hub, the ticket that comes of calling is the answer to hand back.
@@ -51,17 +54,28 @@ export async function connect(words: readonly string[], library: Library): Promi
     },
   });
   status.connected(session);
+  const interrupt = (): void => session.close(CUT_SHORT, "interrupted");
+  interrupted.addEventListener("abort", interrupt, { once: true });
   const counts = { sent: 0, received: 0 };
+  const ends = {
+    input: new StandardInput().stream(),
+    output: standardOutput(),
+    onReceived: () => noteLongInput(status),
+  };
   try {
-    await pipeSession(session, { input: new StandardInput().stream(), output: standardOutput() }, counts);
-  } catch (error) {
+    await pipeSession(session, ends, counts);
+  } finally {
+    // Both directions have ended, or it is told already that they will not.
     session.close();
     status.closed(counts, session, await session.closed);
-    throw error;
+    await session[Symbol.asyncDispose]();
   }
-  session.close();
-  status.closed(counts, session, await session.closed);
   return 0;
+}
+
+/** The peer has sent everything, but a person may not know that it is now their turn to end. */
+export function noteLongInput(status: Status): void {
+  if (Deno.stdin.isTerminal()) status.note("the peer has sent everything; end your side with Ctrl-D");
 }
 
 function showAnswer(status: Status, text: string): void {
@@ -72,17 +86,16 @@ function showAnswer(status: Status, text: string): void {
 export function narrate(status: Status, event: TraversalEvent): void {
   switch (event.type) {
     case "step":
-      if (event.step === "gathered") status.note("asking for a way through ...");
-      else if (event.step === "signaled") status.note("the peer was found, trying its addresses ...");
-      else if (event.step === "checked") status.note("a path is open, shaking hands ...");
+      if (event.step === "gathered") status.note("asking the hub for the peer ...");
+      else if (event.step === "signaled") {
+        status.note("the peer was found; trying its addresses and opening our NAT ...");
+      } else if (event.step === "checked") status.note("a path is open; shaking hands ...");
       return;
     case "gatheringError":
-      status.note(`no answer about ${event.base.local}: ${event.reason}`);
+      status.note(`seen from ${event.base.local}: ${event.reason}`);
       return;
     case "unregistered":
-      status.note(
-        `the hub is gone${event.reason === undefined ? "" : ` (${event.reason})`}; trying again until it is back ...`,
-      );
+      status.note(`${event.reason ?? "the hub is gone"}; trying again until it is there ...`);
       return;
     case "refused":
       status.tell(
@@ -101,14 +114,15 @@ export function narrate(status: Status, event: TraversalEvent): void {
   }
 }
 
-async function knownPeers(path: string | undefined): Promise<KnownPeersTable> {
+async function knownPeers(path: string | undefined, status: Status): Promise<KnownPeersTable> {
   const known = new KnownPeersTable(
     path === undefined ? {} : {
       onPin: (line) => {
         try {
           Deno.writeTextFileSync(path, line, { append: true, create: true, mode: 0o600 });
-        } catch {
-          // Without write permission the pin holds as long as the program runs, as it does without --known.
+        } catch (error) {
+          // The pin holds as long as the program runs, as it does without --known.
+          status.note(`the peer's key is not kept: ${error instanceof Error ? error.message : error}`);
         }
       },
     },

@@ -77,8 +77,8 @@ async function run(transport: string, size: number, status: Status, host: Host):
   try {
     status.note(`${transport}: starting a hub ...`);
     const hub = start("serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", "--json");
-    const { url } = await hub.fact("ready");
-    const peer = ["--signaling", String(url), "--transport", transport, "--loopback", "--json"];
+    const { url, stun } = await hub.fact("ready");
+    const peer = ["--signaling", String(url), "--stun", String(stun), "--transport", transport, "--loopback", "--json"];
     status.note("starting a peer that listens ...");
     const listener = start("listen", ...peer, "--once");
     const { ticket } = await listener.fact("ready");

@@ -9,7 +9,8 @@ import { TICKET_LIFETIME_MS } from "../signaling/ticket_codec.ts";
 import type { Listener, Session } from "../mod.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import type { ParsedArgs } from "./args.ts";
-import { narrate } from "./connect.ts";
+import { narrate, noteLongInput } from "./connect.ts";
+import { aborted, interruption } from "./interrupt.ts";
 import { readAllowList, readKeyFile } from "./key_file.ts";
 import { noWords, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
 import type { Library } from "./options.ts";
@@ -19,6 +20,9 @@ import { Status } from "./status.ts";
 
 /** Peers at once with `--echo`. */
 const MAX_ECHO_SESSIONS = 32;
+
+/** Wrong strings that may be pasted in a row. */
+const MAX_PASTES = 100;
 
 /** How often a file that is to hold the answer is looked at. */
 const ANSWER_POLL_MS = 250;
@@ -41,7 +45,7 @@ ${PEER_OPTIONS_HELP}
   --once             end after the first peer
   --echo             return every byte, to many peers at once; stdin is not read`;
 
-/** Runs the command. Returns the exit code. */
+/** Runs the command. Returns the exit code: 1 if a session was cut short. */
 export async function listen(words: readonly string[], library: Library): Promise<number> {
   const args = parseArgs(words, {
     boolean: [...PEER_OPTIONS.boolean, "once", "echo"],
@@ -51,57 +55,81 @@ export async function listen(words: readonly string[], library: Library): Promis
   noWords(args);
   const url = args.value("signaling");
   if (url === undefined) throw new UsageError("--signaling is missing: the URL of a hub, or ticket");
+  const isPaste = url === "ticket";
+  if (args.value("answer") !== undefined && !isPaste) throw new UsageError("--answer goes with --signaling ticket");
   const status = new Status(args.flag("json"));
   const input = new StandardInput();
   const keyPath = args.value("key");
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
   const name = args.value("name");
-  const isPaste = url === "ticket";
-  const stop = new AbortController();
-  const listener = library.listen({
+  const interrupted = interruption();
+  let mispastes = 0;
+  await using listener = library.listen({
     ...peerOptions(args, seed),
     signaling: url,
     allow: await readAllowList(args.values("allow")),
     maxSessions: args.flag("echo") ? MAX_ECHO_SESSIONS : 1,
     ...(name === undefined ? {} : { name }),
-    signal: stop.signal,
-    onEvent: (event) => narrate(status, event),
+    signal: interrupted,
+    onEvent: (event) => {
+      if (event.type === "mispaste") mispastes++;
+      narrate(status, event);
+    },
   });
   status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
-  const [ticket] = await Promise.all([listener.ticket, listener.ready]);
+  const ready = await Promise.race([Promise.all([listener.ticket, listener.ready]), aborted(interrupted)]);
+  if (ready === undefined) return 0;
+  const [ticket] = ready;
   const howTo = `waiting; your friend runs:\n\n  connect ${ticket}\n`;
   status.tell({ type: "ready", ticket, ...(name === undefined ? {} : { name }) }, howTo);
-  if (isPaste) void takeAnswer(args, input, listener, status, stop.signal);
+  const answered = new AbortController();
+  if (isPaste) {
+    const paste = (line: string): boolean => {
+      const before = mispastes;
+      listener.paste(line);
+      return mispastes === before;
+    };
+    void takeAnswer(args, { input, status, paste, signal: AbortSignal.any([interrupted, answered.signal]) });
+  }
   try {
     return await serve(args, listener, input, status);
   } finally {
-    stop.abort();
-    await listener[Symbol.asyncDispose]();
+    answered.abort();
   }
 }
 
 async function serve(args: ParsedArgs, listener: Listener, input: StandardInput, status: Status): Promise<number> {
   const isEcho = args.flag("echo");
+  let isCutShort = false;
+  const running = new Set<Promise<void>>();
   for await (const session of listener) {
     status.connected(session);
-    const work = isEcho ? attend(session, status) : attend(session, status, input);
-    if (args.flag("once")) return await work ? 0 : 1;
-    if (!isEcho) await work;
+    const work = attend(session, status, isEcho ? undefined : input).then((isWhole) => {
+      isCutShort ||= !isWhole;
+      running.delete(work);
+    });
+    running.add(work);
+    if (!isEcho || args.flag("once")) await work;
+    if (args.flag("once")) return isCutShort ? 1 : 0;
   }
+  await Promise.all(running);
+  // Why listening ended, if it failed.
   await listener.closed;
-  return 0;
+  return isCutShort ? 1 : 0;
 }
 
 /** Serves one session to its end. Returns whether all went through. */
-async function attend(session: Session, status: Status, input?: StandardInput): Promise<boolean> {
+async function attend(session: Session, status: Status, input: StandardInput | undefined): Promise<boolean> {
   const counts = { sent: 0, received: 0 };
   let failure: string | undefined;
   try {
     if (input === undefined) await echoSession(session, counts);
-    else await pipeSession(session, { input: input.stream(), output: standardOutput() }, counts);
+    else {
+      const ends = { input: input.stream(), output: standardOutput(), onReceived: () => noteLongInput(status) };
+      await pipeSession(session, ends, counts);
+    }
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
-    session.close();
   }
   // The caller closes: it knows when both directions have ended.
   const closed = await session.closed;
@@ -110,34 +138,39 @@ async function attend(session: Session, status: Status, input?: StandardInput): 
   return failure === undefined;
 }
 
-/** Hands the pasted answer to the listener: the first line typed, else a file that appears. */
-async function takeAnswer(
-  args: ParsedArgs,
-  input: StandardInput,
-  listener: Listener,
-  status: Status,
-  signal: AbortSignal,
-): Promise<void> {
+/** Where the caller's answer comes from, and where it goes. */
+interface AnswerDesk {
+  readonly input: StandardInput;
+  readonly status: Status;
+  /** Returns whether it was an answer to our ticket. */
+  readonly paste: (line: string) => boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Hands the pasted answer to the listener: the first line typed, else a file that appears. A wrong one is asked for again. */
+async function takeAnswer(args: ParsedArgs, { input, status, paste, signal }: AnswerDesk): Promise<void> {
   const path = args.value("answer");
   if (path === undefined) {
     if (!Deno.stdin.isTerminal()) {
-      status.note("stdin is not a terminal: a caller that needs an answer pasted needs --answer FILE here");
+      status.note("stdin is not a terminal: the answer that your friend gets has to be in --answer FILE");
       return;
     }
-    status.note("paste the caller's answer here:");
-    for (let line = await input.line(); line !== undefined; line = await input.line()) {
-      listener.paste(line);
-      return;
+    for (let i = 0; i < MAX_PASTES && !signal.aborted; i++) {
+      status.note("paste the answer that your friend gets here:");
+      const line = await input.line();
+      if (line === undefined || (line !== "" && paste(line))) return;
     }
     return;
   }
-  const tries = TICKET_LIFETIME_MS / ANSWER_POLL_MS;
-  for (let i = 0; i < tries && !signal.aborted; i++) {
+  const looks = TICKET_LIFETIME_MS / ANSWER_POLL_MS;
+  let last = "";
+  for (let i = 0; i < looks && !signal.aborted; i++) {
     const text = await Deno.readTextFile(path).catch(() => "");
-    const line = text.split("\n", 1)[0] ?? "";
-    if (line.trim() !== "" && text.includes("\n")) {
-      listener.paste(line);
-      return;
+    const [line = "", rest] = text.split("\n", 2);
+    // Without the end of the line it is still being written.
+    if (rest !== undefined && line.trim() !== "" && line !== last) {
+      last = line;
+      if (paste(line)) return;
     }
     await sleep(ANSWER_POLL_MS, { signal }).catch(() => {});
   }

@@ -6,8 +6,8 @@
 
 import type { DialOptions, Listener, ListenOptions, PeerOptions, Session } from "../mod.ts";
 import type { CandidateProvider } from "../candidates/provider.ts";
+import { integerOption, UsageError } from "./args.ts";
 import type { ParsedArgs } from "./args.ts";
-import { UsageError } from "./args.ts";
 
 /** The library, handed in by `mod.ts` so that commands do not import it. */
 export interface Library {
@@ -20,7 +20,7 @@ export interface Library {
 /** Options of every command that opens sockets towards a peer. */
 export const PEER_OPTIONS = {
   boolean: ["json", "help", "loopback"],
-  string: ["signaling", "stun", "token", "transport", "key"],
+  string: ["signaling", "stun", "token", "transport", "key", "idle"],
   collect: ["stun"],
 } as const;
 
@@ -30,20 +30,40 @@ export const PEER_OPTIONS_HELP = `  --signaling URL    the hub: ws://HOST:PORT o
   --token T          the hub's token, if it asks for one
   --transport NAME   how to connect
   --key FILE         who we are: a key made by "identity"; default: a new one each time
+  --idle SECONDS     how long a silent peer is waited for; default 30
   --loopback         this machine only: for trying things out
   --json             one JSON object a line on stderr`;
+
+/** Longest `--idle`: an hour. */
+const MAX_IDLE_SECONDS = 3600;
+
+/** Packets that keep a quiet session alive leave this many times within the idle timeout, so that one may be lost. */
+const KEEP_ALIVES_PER_IDLE_TIMEOUT = 3;
+
+/** Longest pause between them: below the 30 s after which many NATs forget (RFC 9000 §10.1.2). */
+const MAX_KEEP_ALIVE_MS = 15_000;
 
 /** The part of the library's options that command lines have in common. */
 export function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined): PeerOptions {
   const token = args.value("token");
   const transport = args.value("transport");
   const stun = args.values("stun");
+  const idle = args.value("idle");
   return {
     loopback: args.flag("loopback"),
     ...(token === undefined ? {} : { token }),
     ...(transport === undefined ? {} : { transports: [transport] }),
     ...(stun.length === 0 ? {} : { stun }),
     ...(seed === undefined ? {} : { key: seed }),
+    ...(idle === undefined ? {} : { quic: idleSettings(idle) }),
+  };
+}
+
+function idleSettings(text: string): { readonly idleTimeoutMs: number; readonly keepAliveMs: number } {
+  const idleTimeoutMs = 1000 * integerOption("idle", text, { min: 1, max: MAX_IDLE_SECONDS });
+  return {
+    idleTimeoutMs,
+    keepAliveMs: Math.min(MAX_KEEP_ALIVE_MS, idleTimeoutMs / KEEP_ALIVES_PER_IDLE_TIMEOUT),
   };
 }
 

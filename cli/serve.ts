@@ -5,9 +5,12 @@
  */
 
 import { DenoHost } from "../io/deno_host.ts";
+import { addressOf } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
 import { serve as startService } from "../service/serve.ts";
 import { acceptWebSocket } from "../signaling/websocket.ts";
 import { parseArgs, UsageError } from "./args.ts";
+import { aborted, interruption } from "./interrupt.ts";
 import { noWords } from "./options.ts";
 import { Status } from "./status.ts";
 
@@ -45,6 +48,7 @@ export async function serve(words: readonly string[]): Promise<number> {
     : { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(certKey) };
   const [listen, token] = [args.value("listen"), args.value("token")];
   const stun = args.values("stun");
+  const interrupted = interruption();
   const host = new DenoHost();
   await using service = await startService({
     host,
@@ -55,19 +59,19 @@ export async function serve(words: readonly string[]): Promise<number> {
     ...(token === undefined ? {} : { token }),
     ...(tls === undefined ? {} : { tls }),
   });
-  const url = `${tls === undefined ? "ws" : "wss"}://${service.address}/signal`;
+  const scheme = tls === undefined ? "ws" : "wss";
+  const url = `${scheme}://${service.address}/signal`;
   const stunAddresses = service.stunAddresses.map(String);
-  status.tell(
-    { type: "ready", url, stun: stunAddresses },
-    `hub at ${url}, STUN at UDP ${stunAddresses.join(", ")}; stop with Ctrl-C`,
-  );
-  await interrupted();
+  status.tell({ type: "ready", url, stun: stunAddresses }, `hub at ${url}; stop with Ctrl-C`);
+  for (const missing of stunAddresses.length === 0 ? host.describeInterfaces().missing : []) status.note(missing);
+  status.note(stunAddresses.length === 0 ? "no STUN server: give --stun" : `STUN at UDP ${stunAddresses.join(", ")}`);
+  if (scopeOf(service.address) === "unspecified") {
+    const reachable = host.interfaces().filter((each) => !each.isLoopback && scopeOf(each.address) !== "link-local");
+    for (const { address } of reachable) {
+      const shown = addressOf(address.host, service.address.port);
+      status.note(`both sides say --signaling ${scheme}://${shown}`);
+    }
+  }
+  await aborted(interrupted);
   return 0;
-}
-
-/** Resolves at SIGINT or SIGTERM. */
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => resolve());
-  });
 }

@@ -12,17 +12,22 @@ const MAX_LINE_BYTES = 4096;
 
 const NEWLINE = 0x0a;
 
-/** stdin: a line first, if one is wanted, then bytes for one session after another. */
+/** stdin or stdout failed: whoever wrote to the one or read the other is gone, or the disk is full. */
+export class StandardStreamError extends Error {
+  override readonly name = "StandardStreamError";
+}
+
+/** stdin: lines first, if any are wanted, then bytes for one session after another. */
 export class StandardInput {
   readonly #buffer = new Uint8Array(READ_BYTES);
-  #ahead: Uint8Array | undefined;
-  #isEnded = false;
+  /** The bytes to come. Whoever takes them clears it: a session that has ended leaves them to the next. */
+  #next: Promise<Uint8Array<ArrayBuffer> | undefined> | undefined;
 
-  /** The first line, without its end; `undefined` if stdin ends before. What follows it stays to be read. */
+  /** The next line, without its end; `undefined` if stdin ends before. What follows it stays to be read. */
   async line(): Promise<string | undefined> {
     let line = new Uint8Array(0);
     while (line.length < MAX_LINE_BYTES) {
-      const chunk = await this.#read();
+      const chunk = await this.#peek();
       if (chunk === undefined) return undefined;
       const end = chunk.indexOf(NEWLINE);
       const part = end < 0 ? chunk : chunk.subarray(0, end);
@@ -30,37 +35,45 @@ export class StandardInput {
       joined.set(line);
       joined.set(part, line.length);
       line = joined;
-      if (end >= 0) {
-        this.#ahead = chunk.slice(end + 1);
-        break;
-      }
+      const rest = end < 0 ? undefined : chunk.subarray(end + 1);
+      this.#next = rest === undefined || rest.length === 0 ? undefined : Promise.resolve(rest);
+      if (end >= 0) break;
     }
     return new TextDecoder().decode(line).trim();
   }
 
   /** What is left of stdin, for one session: cancelling it leaves the rest to the next. */
   stream(): ReadableStream<Uint8Array> {
+    let isCancelled = false;
     return new ReadableStream({
-      pull: async (controller) => {
-        const chunk = await this.#read();
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(chunk);
+      pull: async (controller): Promise<void> => {
+        const chunk = await this.#peek();
+        if (isCancelled) return;
+        if (chunk === undefined) {
+          controller.close();
+          return;
+        }
+        this.#next = undefined;
+        controller.enqueue(chunk);
+      },
+      cancel: (): void => {
+        isCancelled = true;
       },
     }, { highWaterMark: 0 });
   }
 
+  #peek(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#next ??= this.#read();
+  }
+
   async #read(): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    if (ahead !== undefined && ahead.length > 0) return ahead.slice();
-    if (this.#isEnded) return undefined;
-    const count = await Deno.stdin.read(this.#buffer);
-    if (count === null) {
-      this.#isEnded = true;
-      return undefined;
+    try {
+      const count = await Deno.stdin.read(this.#buffer);
+      // The session keeps what it was given until the peer has acknowledged it.
+      return count === null ? undefined : this.#buffer.slice(0, count);
+    } catch (cause) {
+      throw new StandardStreamError(`Cannot read stdin: ${reasonOf(cause)}`, { cause });
     }
-    // The session keeps what it was given until the peer has acknowledged it.
-    return this.#buffer.slice(0, count);
   }
 }
 
@@ -68,7 +81,18 @@ export class StandardInput {
 export function standardOutput(): WritableStream<Uint8Array> {
   return new WritableStream({
     async write(chunk): Promise<void> {
-      for (let offset = 0; offset < chunk.length;) offset += await Deno.stdout.write(chunk.subarray(offset));
+      try {
+        for (let offset = 0; offset < chunk.length;) offset += await Deno.stdout.write(chunk.subarray(offset));
+      } catch (cause) {
+        const hint = cause instanceof Deno.errors.BrokenPipe
+          ? "the program that reads it has ended"
+          : `${reasonOf(cause)}; is the disk full?`;
+        throw new StandardStreamError(`Cannot write to stdout: ${hint}`, { cause });
+      }
     },
   });
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -294,7 +294,8 @@ function endedBy(source: CloseSource): SessionClosed["by"] {
   }
 }
 
-function endedError({ by, code, reason }: SessionClosed): Error {
+/** What streams of a session that has ended fail with. */
+export function endedError({ by, code, reason }: SessionClosed): Error {
   const what = reason === "" ? `code ${code}` : `code ${code}, ${reason}`;
   switch (by) {
     case "local":
