@@ -60,6 +60,26 @@ Deno.test("Many streams of both kinds share the connection (RFC 9000 §2.3)", ()
   strictEqual(accepted.stats.streams, 0);
 });
 
+Deno.test("Sixty connections of one endpoint go on side by side (RFC 9000 §5.2)", () => {
+  const pair = new Pair({ seed: 6, link: { latencyMs: 10, loss: 0.02 } });
+  let ended = 0;
+  pair.server.onEvent = (connection, event) => {
+    if (event.type !== "streamReadable") return;
+    readAll(connection, event.id);
+    if (connection.isAtEnd(event.id)) ended++;
+  };
+  pair.client.onEvent = (connection, event) => {
+    if (event.type !== "handshakeComplete") return;
+    const id = connection.openStream("unidirectional")!;
+    strictEqual(connection.write(id, new Uint8Array(30_000)), 30_000);
+    connection.finish(id);
+  };
+  for (let i = 0; i < 60; i++) pair.connect();
+  pair.runUntil(() => ended === 60);
+  ok(pair.now < 3000, `${pair.now}`);
+  strictEqual(pair.server.endpoint.connectionCount, 60);
+});
+
 Deno.test("Streams beyond the peer's limit wait until others have ended (RFC 9000 §4.6)", () => {
   const pair = new Pair({ transport: { maxBidirectionalStreams: 3 } });
   const server = new Transfer(pair.server, 10, { echo: true });
