@@ -1,6 +1,6 @@
 /**
- * `deno task bench`: all measurements on real sockets, as Markdown; with `--write` into `docs/performance.md` as well. The
- * numbers of the virtual network are not measured: tests under `tests/transports/` assert them.
+ * `deno task bench`: calls in the virtual network and all measurements on real sockets, as Markdown; with `--write` into
+ * `docs/performance.md` as well.
  *
  *     deno task bench [--write] [--rounds 5] [--quick]
  *
@@ -8,6 +8,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { firstByteSequence, firstByteTable, measureFirstByte } from "./first_byte.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
 import { measureProfile, profileTable } from "./profile.ts";
 import { measureThroughput, throughputTable } from "./throughput.ts";
@@ -38,6 +39,8 @@ async function main(options: { write: boolean; rounds: number; quick: boolean })
   const profile = await measureProfile(128 * scale);
   const memory = await measureMemory({ handshakes: 10_000 * scale, mebibytes: 1024 * scale, pauseSeconds: 10 * scale });
   const sections: readonly (readonly [string, string])[] = [
+    ["first byte", firstByteTable(measureFirstByte())],
+    ["sequence", `\`\`\`text\n${firstByteSequence()}\n\`\`\``],
     ["machine", machine()],
     ["throughput", throughputTable(throughput)],
     ["profile", profileTable(profile)],

@@ -351,7 +351,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peerKey)) this.#endCall(other);
     if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
     this.#listenerPort.wake();
-    const times = { ...pending.times, handshake: now - startedAt };
+    const handshake = now - startedAt;
+    const times = { checked: handshake, ...pending.times, handshake };
     this.#events.push({
       type: "session",
       session: { transport: this.#transport, connection, peer: peerKey, startedAt, times },

@@ -409,6 +409,8 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     const { ice } = this.#state;
     const { connection } = attempt;
     if (peerKey === undefined) return;
+    // Where every check was lost, the handshake has proved as much.
+    this.#reached("checked", now);
     this.#reached("handshake", now);
     for (const other of this.#attempts.keys()) if (other !== connection) other.abandon();
     this.#attempts.clear();

@@ -67,7 +67,7 @@ export interface CallTimes {
   readonly gathered?: number;
   /** The peer's candidates were there. */
   readonly signaled?: number;
-  /** The first authenticated check. */
+  /** The first authenticated check; at the latest the handshake, which proves as much. */
   readonly checked?: number;
   /** The QUIC handshake was complete. */
   readonly handshake?: number;

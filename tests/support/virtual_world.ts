@@ -15,6 +15,7 @@ import type {
   VirtualHost,
   VirtualNat,
 } from "../../lab/mod.ts";
+import { addressOf } from "../../protocols/core/address.ts";
 import type { Address } from "../../protocols/core/address.ts";
 import { dialName, Echo, HUB_PORT, listenAs, startHub, startStun, STUN_PORT } from "./virtual_peers.ts";
 import type { PeerOptions, VirtualPeer } from "./virtual_peers.ts";
@@ -36,6 +37,8 @@ export interface WorldOptions {
   readonly serverAddress?: string;
   /** Which side of the routers has the latency. Default `wan`. */
   readonly latencyAt?: "wan" | "lan";
+  /** Both peers have an interface without a way out as well, and are told of a dead STUN server first. */
+  readonly deadEnds?: boolean;
   /** More about both directions of both peers' links to the core. */
   readonly link?: Omit<LinkOptions, "latencyMs">;
   readonly trace?: TraceOptions;
@@ -66,7 +69,8 @@ export class World {
     this.net = new VirtualNetwork({ seed, ...(trace === undefined ? {} : { trace }) });
     this.server = this.net.host("server", serverAddress === undefined ? {} : { address: serverAddress });
     this.hub = this.server.address(HUB_PORT);
-    this.stun = [this.server.address(STUN_PORT)];
+    const deadStun = options.deadEnds === true ? [addressOf(this.net.unusedAddress(), STUN_PORT)] : [];
+    this.stun = [...deadStun, this.server.address(STUN_PORT)];
     this.echo = new Echo(this.net);
     const latent = { rttToCoreMs: rttMs / 2, up: link, down: link };
     const place = (name: string, where: Place): { host: VirtualHost; nat: VirtualNat | undefined } => {
@@ -77,6 +81,10 @@ export class World {
     };
     ({ host: this.a, nat: this.natOfA } = place("a", options.caller ?? DEFAULT_NAT));
     ({ host: this.b, nat: this.natOfB } = place("b", options.listener ?? DEFAULT_NAT));
+    if (options.deadEnds === true) {
+      const docker = { deadEnd: "vanish", address: "172.17.0.1", hasDefaultRoute: false } as const;
+      for (const host of [this.a, this.b]) this.net.attach(host, "docker0", docker);
+    }
     this.#hubListener = startHub(this.server, [`:${STUN_PORT}`]);
     startStun(this.server);
   }
