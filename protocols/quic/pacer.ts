@@ -17,6 +17,12 @@ const BURST_MS = 2;
 /** A timer shorter than this is not worth its wake-up: the sender waits for what fills this much time. */
 const MIN_WAIT_MS = 1;
 
+/**
+ * Paths with a shorter round trip are not paced: no timer of a host is fine enough for them, and waiting for one costs more
+ * than the burst. What leaves at once is bounded by the window and by {@linkcode MAX_BURST_DATAGRAMS} between two turns.
+ */
+const MIN_PACED_RTT_MS = 2;
+
 /** N of RFC 9002 §7.7: how much faster than the window over the RTT. In slow start the window doubles meanwhile. */
 const RATE_FACTOR = 1.25;
 const SLOW_START_RATE_FACTOR = 2;
@@ -49,6 +55,11 @@ export class Pacer {
    */
   sendAt(congestion: PacingState, smoothedRttMs: number, now: number): number {
     this.#fill(congestion, smoothedRttMs, now);
+    if (smoothedRttMs < MIN_PACED_RTT_MS) {
+      // Nothing is owed if the round trip becomes longer.
+      this.#bucketBytes = this.#capacityBytes;
+      return now;
+    }
     const missingBytes = this.#maxDatagramBytes - this.#bucketBytes;
     if (missingBytes <= 0) return now;
     return now + Math.max(missingBytes / this.#bytesPerMs, this.#waitMs);
