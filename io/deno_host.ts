@@ -31,11 +31,11 @@ export const RECEIVE_BACKOFF_MS = 100;
 export const MAX_PENDING_SOCKET_ERRORS = 256;
 
 /**
- * Alarms nearer than this are met by taking turns instead of setting a timer: the runtime's timers have a grain of a
- * millisecond and come one or two late, which is longer than a round trip on a fast network. Who asks for such an alarm is
- * sending at that pace, so the time is not wasted; everything slower sleeps.
+ * Alarms nearer than this are met by taking turns instead of setting a timer, whose grain is a millisecond and which comes
+ * one or two late. Turns keep a core busy until then, and take it from a peer on the same machine: only the shortest waits
+ * are worth it. Whoever sends at a pace counts on being woken late and makes up for it.
  */
-export const MIN_TIMER_MS = 1;
+export const MIN_TIMER_MS = 0.3;
 
 /** Largest UDP payloads: 65,535 less the UDP header, and less the IPv4 header where that counts (RFC 768, RFC 791, RFC 8200). */
 const MAX_PAYLOAD_BYTES = { 4: 65_507, 6: 65_527 } as const;
