@@ -196,6 +196,10 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   handleDatagram(datagram: Datagram, now: number): void {
     const { payload, segmentBytes = payload.length } = datagram;
     if (payload.length === 0) return this.#drop("empty datagram");
+    // A datagram of UDP always fits the buffer; what does not is none, nor is a run of empty ones.
+    if (segmentBytes < 1 || Math.min(segmentBytes, payload.length) > this.#receiveBuffer.length) {
+      return this.#drop("not a datagram");
+    }
     for (let start = 0; start < payload.length; start += segmentBytes) {
       const end = Math.min(payload.length, start + segmentBytes);
       // Opened in place, so in our own buffer: the datagram is only lent.

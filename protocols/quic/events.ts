@@ -73,6 +73,7 @@ export type DropReason =
   | "unknown version"
   | "connection ID is too long"
   | "empty datagram"
+  | "not a datagram"
   | "no connection"
   | "not admitted"
   | "not a server"

@@ -39,7 +39,12 @@ const ACK_RANGE_BYTES = 16;
  * @param ackDelay In units of 2^`ack_delay_exponent` microseconds.
  * @param maxBytes What it may take, at least `MIN_ACK_BYTES`.
  */
-export function writeAck(writer: Writer, ranges: AckRanges, ackDelay: number, maxBytes = writer.remaining): void {
+export function writeAck(
+  writer: Writer,
+  ranges: AckRanges,
+  ackDelay: number,
+  maxBytes: number = writer.remaining,
+): void {
   const delay = Math.min(ackDelay, 0x3fffffff);
   const fitting = 1 + Math.max(0, Math.floor((maxBytes - MIN_ACK_BYTES) / ACK_RANGE_BYTES));
   const rangeCount = Math.min(ranges.rangeCount, fitting);

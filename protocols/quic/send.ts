@@ -207,6 +207,7 @@ export class Sender {
       record.largestAcknowledged = ranges.largestOf(0);
     }
     if (mayElicit) {
+      if (space.probesDue > 0) this.#repeatForProbe(space);
       this.#writeCrypto(space, record);
       if (space.name === "Application") this.#writeApplicationFrames(record, now);
       if (space.probesDue > 0 && !record.isAckEliciting && writer.remaining > 0) {
@@ -219,6 +220,16 @@ export class Sender {
     if (writer.offset === payloadStart || (!record.isAckEliciting && !isAckDue)) return builder.cancel();
     if (record.largestAcknowledged >= 0) space.received.onAckSent();
     builder.keep(now);
+  }
+
+  /** RFC 9002 §6.2.4: each probe, and not only the first, repeats what may be lost, where there is nothing new to say. */
+  #repeatForProbe(space: PacketSpace): void {
+    const { streams, mtu } = this.#parts;
+    if (space.name === "Application") {
+      if (!streams.hasData) streams.probe(mtu.currentBytes);
+    } else if (!space.cryptoSend.hasToSend && space.cryptoSend.isOutstanding) {
+      space.cryptoSend.resend();
+    }
   }
 
   /** Who only receives would say every gap of the past in every ACK: now and then it asks for an answer. */

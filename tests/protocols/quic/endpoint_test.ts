@@ -261,6 +261,21 @@ Deno.test("Endpoint takes a run of datagrams as if each had come alone (RFC 9000
   strictEqual(read, 3000);
 });
 
+Deno.test("Endpoint passes over what no socket can have received", () => {
+  const { endpoint, base } = new Pair().server;
+  const take = (payload: Uint8Array, segmentBytes?: number): void =>
+    endpoint.handleDatagram({
+      base,
+      remote: STRANGER,
+      payload,
+      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    }, 0);
+  take(new Uint8Array(0));
+  take(new Uint8Array(70_000));
+  take(new Uint8Array(10), 0);
+  deepStrictEqual([...endpoint.drops], [["empty datagram", 1], ["not a datagram", 2]]);
+});
+
 Deno.test("Endpoint refuses settings that cannot work", () => {
   const random = seededRandom(1);
   throws(() => new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, resetKey: new Uint8Array(8) }, random), RangeError);
