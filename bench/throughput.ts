@@ -128,6 +128,19 @@ function file(name: string): string {
   return new URL(name, import.meta.url).pathname;
 }
 
+/** What the stream of ours has to reach, as a factor on another stack's median. */
+const LEAST_FACTORS: Readonly<Record<string, number>> = { datapath: 0.6, "datapath, our ACK rate": 0.6, aioquic: 1.5 };
+
+/** What is not reached, in words. */
+export function throughputShortfalls(results: readonly ThroughputResult[]): readonly string[] {
+  const ours = results.find(({ name }) => name === "traverse")?.median ?? NaN;
+  return results.flatMap(({ name, median, missing }) => {
+    const factor = LEAST_FACTORS[name];
+    if (factor === undefined || missing !== undefined || ours >= factor * median) return [];
+    return [`traverse is slower than ${factor} × ${name}: ${ours.toFixed(1)} MB/s, ${median.toFixed(1)} MB/s`];
+  });
+}
+
 /** The results as rows of a table. */
 export function throughputTable(results: readonly ThroughputResult[]): string {
   const of = (name: string): number | undefined => results.find((result) => result.name === name)?.median;
@@ -170,4 +183,5 @@ if (import.meta.main) {
     ...(values.only !== undefined && { only: values.only.split(",") }),
   });
   console.log(values.json ? JSON.stringify(results) : throughputTable(results));
+  for (const shortfall of throughputShortfalls(results)) console.error(shortfall);
 }
