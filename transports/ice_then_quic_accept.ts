@@ -45,6 +45,8 @@ interface PendingCall {
   readonly deadlineAt: number;
   /** Addresses from which an Initial is answered: what the offer names, and where authenticated checks came from. */
   readonly admitted: Set<Address>;
+  /** Round trips that checks have measured. */
+  readonly rttsMs: Map<Address, number>;
   times: CallTimes;
 }
 
@@ -60,6 +62,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   readonly #gathering: Gathering;
   readonly #events: TraversalEvent[] = [];
   readonly #calls = new Map<string, PendingCall>();
+  /** Connections that are no session yet; the endpoint bounds them. */
+  readonly #handshakes = new Set<QuicConnection>();
   readonly #sessions = new Map<QuicConnection, IceCall>();
   /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
   readonly #closing = new Set<QuicConnection>();
@@ -252,6 +256,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
       startedAt: now,
       deadlineAt,
       admitted: new Set(),
+      rttsMs: new Map(),
       times: { gathered: 0, signaled: 0 },
     };
     this.#calls.set(call.id, pending);
@@ -271,6 +276,15 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#endpoint.admit(remote, pending.deadlineAt);
   }
 
+  /** Without it a lost answer to the Initial would be sent again only after the second that RFC 9002 §6.2.2 assumes. */
+  #provideRtt(pending: PendingCall, remote: Address, rttMs: number): void {
+    pending.rttsMs.set(remote, rttMs);
+    for (const connection of this.#handshakes) {
+      if (connection.path.remote === remote) connection.provideRtt(rttMs);
+    }
+    this.#endpointPort.wake();
+  }
+
   #onIce(callId: string, event: IceEvent, now: number): void {
     const pending = this.#calls.get(callId);
     if (pending === undefined) return;
@@ -280,6 +294,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
           pending.times = { ...pending.times, checked: now - pending.startedAt };
         }
         this.#admit(pending, event.remote);
+        if (event.rttMs !== undefined) this.#provideRtt(pending, event.remote, event.rttMs);
         return;
       case "failed":
         // The caller decides when to give up, and may still come from an address that we do not know yet.
@@ -293,9 +308,21 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     }
   }
 
+  #onIncoming(connection: QuicConnection): void {
+    this.#handshakes.add(connection);
+    for (const { rttsMs } of this.#calls.values()) {
+      const rttMs = rttsMs.get(connection.path.remote);
+      if (rttMs !== undefined) connection.provideRtt(rttMs);
+    }
+  }
+
   #onQuic(endpointEvent: EndpointEvent, now: number): void {
-    if (endpointEvent.type !== "connection") return;
+    if (endpointEvent.type === "incoming") {
+      this.#onIncoming(endpointEvent.connection);
+      return;
+    }
     const { connection, event } = endpointEvent;
+    if (event.type === "handshakeComplete" || event.type === "closed") this.#handshakes.delete(connection);
     const ice = this.#sessions.get(connection);
     if (ice !== undefined) {
       this.#events.push({ type: "connection", connection, event });
