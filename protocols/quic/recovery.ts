@@ -33,11 +33,11 @@ export function onLossTimeout(parts: ConnectionParts, now: number): void {
   // RFC 9002 §6.2.4: a probe carries data where there is some, so that it repairs while it asks.
   if (probeSpace === "Application") parts.streams.probe(parts.mtu.currentBytes);
   else space.cryptoSend.resend();
-  if (probeSpace === "Initial" && parts.spaces.Handshake.cryptoSend.isOutstanding) {
-    // What we know to be missing of the next space goes along in the same datagram.
-    parts.spaces.Handshake.cryptoSend.resend();
-    parts.spaces.Handshake.requestProbes(1);
-  }
+  // RFC 9002 §6.2.4: the peer may have keys for one space only, and we cannot know for which. A server that is done has
+  // given up its Handshake keys; a client whose NAT has moved it meanwhile is found again by its 1-RTT packets.
+  const { Handshake, Application } = parts.spaces;
+  if (probeSpace === "Initial" && Handshake.cryptoSend.isOutstanding) Handshake.requestProbes(1);
+  if (probeSpace !== "Application" && parts.state.isEstablished) Application.requestProbes(1);
 }
 
 /** Gives up a space: its keys are not needed any more, RFC 9001 §4.9, RFC 9002 §6.4. */

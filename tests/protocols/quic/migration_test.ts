@@ -28,6 +28,22 @@ Deno.test("Server follows a client whose NAT forgot it, in the middle of a trans
   }
 });
 
+Deno.test("Client whose NAT moves it before it knows that the server is done is found again (RFC 9002 §6.2.4)", () => {
+  for (const isFinishedLost of [false, true]) {
+    const pair = new Pair({ link: { latencyMs: 20 }, transport: { idleTimeoutMs: 0 } });
+    const client = pair.connect();
+    pair.runUntil(() => client.isEstablished);
+    if (isFinishedLost) pair.rebindClient(OTHER_PORT);
+    pair.runUntil(() => pair.server.connections[0]?.state === "confirmed");
+    // HANDSHAKE_DONE is on its way to where nobody is any more, and the server has no Handshake keys left.
+    pair.rebindClient(OTHER_PORT);
+    pair.runTo(pair.now + 3000);
+    strictEqual(client.state, "confirmed");
+    strictEqual(pair.server.connections[0]!.path.remote, OTHER_PORT);
+    strictEqual(pair.server.connections[0]!.path.isValidated, true);
+  }
+});
+
 Deno.test("Server that waits follows a client that has only a PING to say (RFC 9000 §9.3)", () => {
   const pair = new Pair();
   const { client, server } = pair.established();
