@@ -40,7 +40,7 @@ export async function connect(words: readonly string[], library: Library): Promi
   const known = await knownPeers(args.value("known"), status);
   const signaling = args.value("signaling");
   const interrupted = interruption();
-  status.note("calling ...");
+  let calls = 0;
   const session = await library.dial({
     ...peerOptions(args, seed),
     peer,
@@ -50,6 +50,7 @@ export async function connect(words: readonly string[], library: Library): Promi
     onEvent: (event) => {
       // Without a hub, the ticket that comes of calling is the answer to hand back.
       if (event.type === "ticket") showAnswer(status, event.text);
+      else if (event.type === "openChannel") status.note(++calls === 1 ? "calling ..." : "no luck; calling again ...");
       else narrate(status, event);
     },
   });

@@ -70,6 +70,7 @@ export async function readAllowList(values: readonly string[]): Promise<AllowLis
 }
 
 async function readKeys(path: string): Promise<readonly Uint8Array[]> {
+  if (!await fileExists(path)) throw new UsageError(`--allow takes a key, a file of keys, or any, not "${path}"`);
   const text = await readText(path, "--allow takes a key, a file of keys, or any");
   try {
     return parseKeyList(text);

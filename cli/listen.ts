@@ -14,7 +14,7 @@ import { aborted, interruption } from "./interrupt.ts";
 import { readAllowList, readKeyFile } from "./key_file.ts";
 import { noWords, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
 import type { Library } from "./options.ts";
-import { echoSession, pipeSession } from "./pipe.ts";
+import { CUT_SHORT, echoSession, pipeSession } from "./pipe.ts";
 import { StandardInput, standardOutput } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
@@ -70,12 +70,12 @@ export async function listen(words: readonly string[], library: Library): Promis
     allow: await readAllowList(args.values("allow")),
     maxSessions: args.flag("echo") ? MAX_ECHO_SESSIONS : 1,
     ...(name === undefined ? {} : { name }),
-    signal: interrupted,
     onEvent: (event) => {
       if (event.type === "mispaste") mispastes++;
       narrate(status, event);
     },
   });
+  interrupted.addEventListener("abort", () => listener.close(CUT_SHORT, "interrupted"), { once: true });
   status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
   const ready = await Promise.race([Promise.all([listener.ticket, listener.ready]), aborted(interrupted)]);
   if (ready === undefined) return 0;

@@ -180,9 +180,10 @@ export interface RunningHub extends AsyncDisposable {
   readonly peerWords: readonly string[];
 }
 
-/** Starts `serve` on ports of the system's choice. */
+/** Starts `serve` on ports of the system's choice, unless `words` say where it listens. */
 export async function startHub(...words: readonly string[]): Promise<RunningHub> {
-  const command = new Command(["serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", "--json", ...words]);
+  const listen = words.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+  const command = new Command(["serve", ...listen, "--stun", "127.0.0.1:0", "--json", ...words]);
   const ready = await command.fact("ready");
   const url = String(ready["url"]);
   const stun = String(ready["stun"]);
