@@ -7,7 +7,7 @@
 
 import { DeadlineHeap } from "../protocols/core/deadline_heap.ts";
 import type { DeadlineEntry } from "../protocols/core/deadline_heap.ts";
-import type { Datagram, Machine } from "../protocols/core/machine.ts";
+import type { Base, Datagram, Machine } from "../protocols/core/machine.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import { isStun, stunClass, transactionKey, usernameTarget } from "../protocols/stun/classify.ts";
 
@@ -21,6 +21,7 @@ export type MuxDropReason =
   | "unknown transaction"
   | "unknown username"
   | "unexpected indication"
+  | "no tunnel"
   | "no endpoint";
 
 /** A machine's place in the mux. Handed out by {@linkcode Mux.attach}; opaque to its holder. */
@@ -67,6 +68,7 @@ export class Mux {
   readonly #heap = new DeadlineHeap<AttachedPort>();
   readonly #transactions = new Map<string, AttachedPort>();
   readonly #usernames = new Map<string, AttachedPort>();
+  readonly #tunnels = new Map<Base, (datagram: Datagram, now: number) => void>();
   readonly #drops = new Map<MuxDropReason, number>();
   #quic: AttachedPort | undefined;
   #stunServer: AttachedPort | undefined;
@@ -122,6 +124,16 @@ export class Mux {
   /** Names the machine that STUN requests go to whose USERNAME begins with this user name fragment. */
   routeUsername(localUfrag: string, port: Port): void {
     if (port instanceof AttachedPort) this.#usernames.set(localUfrag, port);
+  }
+
+  /**
+   * Names who carries what machines send on a tunnel's base; what comes out of the tunnel comes back by `handleDatagram`.
+   *
+   * @param send `undefined` takes the tunnel away: what is still sent on it is dropped.
+   */
+  routeTunnel(base: Base, send: ((datagram: Datagram, now: number) => void) | undefined): void {
+    if (send === undefined) this.#tunnels.delete(base);
+    else this.#tunnels.set(base, send);
   }
 
   /** Polls the machine again: it was given a command or a datagram. */
@@ -193,7 +205,11 @@ export class Mux {
         }
         this.#learnTransaction(datagram.payload, port);
         this.#markStale(port);
-        return datagram;
+        if (datagram.base.kind === "socket") return datagram;
+        const send = this.#tunnels.get(datagram.base);
+        if (send === undefined) this.#drop("no tunnel");
+        else send(datagram, now);
+        continue;
       }
       this.#sending.shift();
       port.isSending = false;

@@ -10,7 +10,7 @@ import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { CloseReason, CloseSource } from "../protocols/quic/connection_state.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
-import { IncomingStream, OutgoingStream } from "./session_streams.ts";
+import { IncomingQueue, IncomingStream, OutgoingStream } from "./session_streams.ts";
 import type { CallTimes, EstablishedSession } from "./traversal.ts";
 
 /** A stream in both directions. */
@@ -53,7 +53,7 @@ export interface SessionDriver {
   released?(): Promise<void>;
 }
 
-/** Incoming streams that nobody has taken yet are bounded by the stream limits that we give the peer. */
+/** Somebody who waits for something to happen. */
 interface Waiting {
   readonly resolve: () => void;
 }
@@ -90,8 +90,10 @@ export class Session {
   #streamsAvailable: Waiting[] = [];
   #datagramReader: Waiting | undefined;
   #end: SessionClosed | undefined;
-  #incomingController: ReadableStreamDefaultController<BidirectionalStream> | undefined;
-  #incomingUnidirectionalController: ReadableStreamDefaultController<ReadableStream<Uint8Array>> | undefined;
+  readonly #opened: IncomingQueue<BidirectionalStream>;
+  readonly #openedUnidirectional: IncomingQueue<ReadableStream<Uint8Array>>;
+  /** What the peer said of streams that nobody has taken yet: kept no longer than these wait. */
+  readonly #early = new Map<number, { resetCode?: number; stopCode?: number }>();
 
   /** Made by `dial` and `listen` when a handshake is complete. */
   constructor(established: EstablishedSession, driver: SessionDriver) {
@@ -104,10 +106,10 @@ export class Session {
     const { promise, resolve } = Promise.withResolvers<SessionClosed>();
     this.closed = promise;
     this.#settleClosed = resolve;
-    this.incomingStreams = new ReadableStream({ start: (controller) => void (this.#incomingController = controller) });
-    this.incomingUnidirectionalStreams = new ReadableStream({
-      start: (controller) => void (this.#incomingUnidirectionalController = controller),
-    });
+    this.#opened = new IncomingQueue((id) => this.#bidirectional(id));
+    this.#openedUnidirectional = new IncomingQueue((id) => this.#readable(id));
+    this.incomingStreams = this.#opened.readable;
+    this.incomingUnidirectionalStreams = this.#openedUnidirectional.readable;
     this.datagrams = {
       readable: new ReadableStream({ pull: (controller) => this.#pullDatagram(controller) }, { highWaterMark: 0 }),
       writable: new WritableStream({ write: (chunk) => this.#sendDatagram(chunk) }),
@@ -167,8 +169,8 @@ export class Session {
   handleEvent(event: ConnectionEvent): void {
     switch (event.type) {
       case "streamOpened":
-        if (event.directionality === "bidirectional") this.#incomingController?.enqueue(this.#bidirectional(event.id));
-        else this.#incomingUnidirectionalController?.enqueue(this.#readable(event.id));
+        if (event.directionality === "bidirectional") this.#opened.add(event.id);
+        else this.#openedUnidirectional.add(event.id);
         return;
       case "streamReadable":
         if (this.#times.firstByte === undefined) {
@@ -186,13 +188,15 @@ export class Session {
       case "streamClosed":
         this.#incoming.delete(event.id);
         this.#outgoing.delete(event.id);
+        this.#opened.remove(event.id);
+        this.#openedUnidirectional.remove(event.id);
+        this.#early.delete(event.id);
         return;
       case "streamReset":
-        this.#incoming.get(event.id)?.reset(event.code);
+        this.#onStreamReset(event.id, event.code);
         return;
       case "streamStopped":
-        this.#outgoing.get(event.id)?.stopped(event.code);
-        this.#outgoing.delete(event.id);
+        this.#onStreamStopped(event.id, event.code);
         return;
       case "streamsAvailable":
         for (const { resolve } of this.#streamsAvailable.splice(0)) resolve();
@@ -227,19 +231,39 @@ export class Session {
     }
   }
 
+  #onStreamReset(id: number, code: number): void {
+    const stream = this.#incoming.get(id);
+    if (stream !== undefined) stream.reset(code);
+    else if (this.#opened.has(id)) this.#early.set(id, { ...this.#early.get(id), resetCode: code });
+  }
+
+  #onStreamStopped(id: number, code: number): void {
+    const stream = this.#outgoing.get(id);
+    if (stream !== undefined) stream.stopped(code);
+    else if (this.#opened.has(id)) this.#early.set(id, { ...this.#early.get(id), stopCode: code });
+    this.#outgoing.delete(id);
+  }
+
   #bidirectional(id: number): BidirectionalStream {
-    return { id, readable: this.#readable(id), writable: this.#writable(id) };
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    const streams = { id, readable: this.#readable(id), writable: this.#writable(id) };
+    if (early?.resetCode !== undefined) this.#onStreamReset(id, early.resetCode);
+    if (early?.stopCode !== undefined) this.#onStreamStopped(id, early.stopCode);
+    return streams;
   }
 
   #readable(id: number): ReadableStream<Uint8Array> {
     const stream = new IncomingStream(this.#connection, id, this.#driver, () => this.#incoming.delete(id));
-    this.#incoming.set(id, stream);
+    if (this.#end === undefined) this.#incoming.set(id, stream);
+    else stream.sessionEnded(endedError(this.#end));
     return stream.readable;
   }
 
   #writable(id: number): WritableStream<Uint8Array> {
     const stream = new OutgoingStream(this.#connection, id, this.#driver);
-    this.#outgoing.set(id, stream);
+    if (this.#end === undefined) this.#outgoing.set(id, stream);
+    else stream.fail(endedError(this.#end));
     return stream.writable;
   }
 
@@ -267,8 +291,8 @@ export class Session {
     for (const stream of this.#outgoing.values()) stream.fail(error);
     this.#incoming.clear();
     this.#outgoing.clear();
-    this.#incomingController?.close();
-    this.#incomingUnidirectionalController?.close();
+    this.#opened.end();
+    this.#openedUnidirectional.end();
     for (const { resolve } of this.#streamsAvailable.splice(0)) resolve();
     this.#datagramReader?.resolve();
     this.#settleClosed(end);

@@ -121,10 +121,13 @@ export class OutgoingStream {
     this.#id = id;
     this.#driver = driver;
     this.writable = new WritableStream({
-      start: (controller) => void (this.#controller = controller),
+      start: (controller) => {
+        this.#controller = controller;
+        // The standard calls `abort` only after a write in flight, which may be waiting for the very reader that stopped.
+        controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason), { once: true });
+      },
       write: (chunk) => this.#write(chunk),
       close: () => this.#close(),
-      abort: (reason) => this.#abort(reason),
     });
   }
 
@@ -177,6 +180,7 @@ export class OutgoingStream {
   #abort(reason: unknown): void {
     if (this.#state !== "open") return;
     this.#state = "failed";
+    this.#error = new Error("The stream was aborted", { cause: reason });
     this.#connection.reset(this.#id, codeOf(reason));
     this.#driver.drain();
     this.wake();
@@ -185,4 +189,60 @@ export class OutgoingStream {
 
 function codeOf(reason: unknown): number {
   return reason instanceof StreamResetError ? reason.code : NO_CODE;
+}
+
+/** Streams the peer has opened, in its order, until the application takes them. */
+export class IncomingQueue<Stream> {
+  readonly readable: ReadableStream<Stream>;
+  /**
+   * IDs nobody has taken. Bounded by the stream limits that we give the peer, because a stream that is over is taken out:
+   * a peer that opens and resets for ever fills nothing.
+   */
+  readonly #waiting = new Set<number>();
+  #wake: (() => void) | undefined;
+  #hasEnded = false;
+
+  /** @param make Makes the Web Stream of an ID when it is taken. */
+  constructor(make: (id: number) => Stream) {
+    this.readable = new ReadableStream({ pull: (controller) => this.#pull(controller, make) }, { highWaterMark: 0 });
+  }
+
+  /** The peer opened a stream. */
+  add(id: number): void {
+    this.#waiting.add(id);
+    this.#wakeUp();
+  }
+
+  /** Whether nobody has taken the stream yet. */
+  has(id: number): boolean {
+    return this.#waiting.has(id);
+  }
+
+  /** The stream is over in both directions, and nobody has looked. */
+  remove(id: number): void {
+    this.#waiting.delete(id);
+  }
+
+  /** No more will come; those that wait can still be taken. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#wakeUp();
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Stream>, make: (id: number) => Stream): Promise<void> {
+    for (;;) {
+      for (const id of this.#waiting) {
+        this.#waiting.delete(id);
+        return controller.enqueue(make(id));
+      }
+      if (this.#hasEnded) return controller.close();
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  #wakeUp(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
 }
