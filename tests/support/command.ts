@@ -11,6 +11,9 @@ const ROOT = new URL("../../", import.meta.url);
 /** A command that still runs after so long hangs: it is killed, and its test fails with what it said. */
 const MAX_RUN_MS = 40_000;
 
+/** Characters of stdout that `wrote` looks at. */
+const MAX_OUTPUT_LENGTH = 100_000;
+
 /** One line of `--json`. */
 export interface Fact {
   readonly type: string;
@@ -21,8 +24,6 @@ export interface Fact {
 export interface CommandOptions {
   /** Bytes for stdin, which then ends. @default {none: stdin stays open until the test closes it} */
   readonly input?: Uint8Array<ArrayBuffer> | string;
-  /** Where stdout goes. @default {"piped"} */
-  readonly stdout?: "piped" | "null";
   readonly env?: Record<string, string>;
   /** A shell line around the command, `"$@"`: for redirections that the runtime cannot make. */
   readonly shell?: string;
@@ -47,6 +48,7 @@ export class Command implements AsyncDisposable {
   #stdin: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #news = Promise.withResolvers<void>();
   #stderr = "";
+  #output = "";
   #hasEnded = false;
 
   /** @param words The command line, without `mod.ts`. */
@@ -61,14 +63,12 @@ export class Command implements AsyncDisposable {
       cwd: ROOT,
       env: { NO_COLOR: "1", ...options.env },
       stdin: "piped",
-      stdout: options.stdout ?? "piped",
+      stdout: "piped",
       stderr: "piped",
     }).spawn();
     this.pid = this.#child.pid;
     this.#stdin = this.#child.stdin.getWriter();
-    this.#stdout = options.stdout === "null"
-      ? Promise.resolve(new Uint8Array(0))
-      : new Response(this.#child.stdout).bytes();
+    this.#stdout = this.#readOutput();
     this.#told = this.#readStatus();
     this.#hangs = setTimeout(() => this.kill(), MAX_RUN_MS);
     const { input } = options;
@@ -94,6 +94,16 @@ export class Command implements AsyncDisposable {
   async said(text: string | RegExp): Promise<void> {
     while (typeof text === "string" ? !this.#stderr.includes(text) : !text.test(this.#stderr)) {
       if (this.#hasEnded) throw new Error(`Ended without saying ${text}: ${this.log}`);
+      await this.#news.promise;
+    }
+  }
+
+  /** Waits until stdout has this text, and returns the first group. @throws {Error} If the command ends without it. */
+  async wrote(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match !== null) return match[1] ?? match[0];
+      if (this.#hasEnded) throw new Error(`Ended without writing ${pattern}: ${this.#output}\n${this.log}`);
       await this.#news.promise;
     }
   }
@@ -157,6 +167,17 @@ export class Command implements AsyncDisposable {
     }
     this.#hasEnded = true;
     this.#tell();
+  }
+
+  async #readOutput(): Promise<Uint8Array<ArrayBuffer>> {
+    const decoder = new TextDecoder();
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    for await (const chunk of this.#child.stdout) {
+      chunks.push(chunk);
+      if (this.#output.length < MAX_OUTPUT_LENGTH) this.#output += decoder.decode(chunk, { stream: true });
+      this.#tell();
+    }
+    return await new Blob(chunks).bytes();
   }
 
   #tell(): void {
