@@ -5,6 +5,7 @@
  * @module
  */
 
+import { MAX_RUN_DATAGRAMS } from "../protocols/core/machine.ts";
 import type { Datagram, Machine } from "../protocols/core/machine.ts";
 import type { Host, HostSink, SocketError } from "./host.ts";
 
@@ -92,7 +93,8 @@ export class Driver<Event> implements HostSink {
   #transmit(): boolean {
     const now = this.#host.now();
     for (let sent = 0; this.#hasRoom;) {
-      if (sent >= MAX_BURST_DATAGRAMS) return true;
+      // As long as a whole run still fits.
+      if (sent > MAX_BURST_DATAGRAMS - MAX_RUN_DATAGRAMS) return true;
       const datagram = this.#machine.pollTransmit(now);
       if (datagram === undefined) return false;
       const { payload, segmentBytes } = datagram;

@@ -16,11 +16,17 @@ export interface Base {
   readonly maxPayloadBytes: number;
 }
 
+/**
+ * Datagrams in one run, at most: two of them make a burst, and a host's smallest buffer of the kernel's holds some ninety.
+ */
+export const MAX_RUN_DATAGRAMS = 16;
+
 /** One datagram, or, with `segmentBytes`, a run of equal-sized ones in one buffer (the last may be shorter). */
 export interface Datagram {
   readonly base: Base;
   readonly remote: Address;
   readonly payload: Uint8Array;
+  /** Then there are at most {@linkcode MAX_RUN_DATAGRAMS} of them. */
   readonly segmentBytes?: number;
 }
 

@@ -11,6 +11,7 @@ import type { Address } from "../core/address.ts";
 import { toHex } from "../core/bytes.ts";
 import { DeadlineHeap } from "../core/deadline_heap.ts";
 import type { DeadlineEntry } from "../core/deadline_heap.ts";
+import { MAX_RUN_DATAGRAMS } from "../core/machine.ts";
 import type { Datagram, Machine } from "../core/machine.ts";
 import { randomBytes } from "../core/random.ts";
 import type { Random } from "../core/random.ts";
@@ -23,7 +24,6 @@ import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { DropReason, EndpointEvent } from "./events.ts";
 import { Fifo } from "./fifo.ts";
 import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";
-import { MAX_BURST_DATAGRAMS } from "./pacer.ts";
 import { MIN_STATELESS_RESET_BYTES } from "./receive.ts";
 import { Routes } from "./routes.ts";
 
@@ -109,7 +109,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #incoming = new Fifo<EndpointEvent>();
   readonly #deadlines = new DeadlineHeap<Entry>();
   readonly #answers = new Fifo<Datagram>();
-  readonly #sendBuffer = new Uint8Array(MAX_BURST_DATAGRAMS * MAX_UDP_PAYLOAD_BYTES);
+  readonly #sendBuffer = new Uint8Array(MAX_RUN_DATAGRAMS * MAX_UDP_PAYLOAD_BYTES);
   readonly #receiveBuffer = new Uint8Array(65_536);
   readonly #header = new PacketHeader();
   #halfOpen = 0;

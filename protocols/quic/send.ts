@@ -5,6 +5,7 @@
  * @module
  */
 
+import { MAX_RUN_DATAGRAMS } from "../core/machine.ts";
 import type { Writer } from "../core/writer.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
@@ -36,7 +37,6 @@ import {
   writeStreamHeader,
   writeStreamsBlocked,
 } from "./frame_writer.ts";
-import { MAX_BURST_DATAGRAMS } from "./pacer.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketBuilder } from "./packet_builder.ts";
 import type { PacketSpace } from "./packet_space.ts";
@@ -89,7 +89,7 @@ export class Sender {
   /**
    * Fills `buffer` with what may leave now; `undefined` if that is nothing.
    *
-   * @param buffer Room for one datagram of 1452 bytes at least; a burst takes 32.
+   * @param buffer Room for one datagram of 1452 bytes at least; a run takes 16.
    */
   transmit(buffer: Uint8Array, now: number): Transmission | undefined {
     const parts = this.#parts;
@@ -110,7 +110,7 @@ export class Sender {
     const fullBytes = parts.mtu.currentBytes;
     let segmentBytes = fullBytes;
     let lengthBytes = 0;
-    for (let datagrams = 0; datagrams < MAX_BURST_DATAGRAMS; datagrams++) {
+    for (let datagrams = 0; datagrams < MAX_RUN_DATAGRAMS; datagrams++) {
       if (buffer.length - lengthBytes < segmentBytes || parts.earlyDial.remainingDatagrams <= 0) break;
       const limitBytes = Math.min(segmentBytes, path.sendAllowanceBytes - lengthBytes);
       const bytes = this.#buildDatagram(buffer, lengthBytes, limitBytes, now);
