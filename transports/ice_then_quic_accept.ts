@@ -98,6 +98,17 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     return this.#endpoint.drops;
   }
 
+  /** Sizes of all tables, for reports and tests: each is 0 once listening is over. */
+  get tableSizes(): Readonly<Record<string, number>> {
+    return {
+      ...this.#endpoint.tableSizes,
+      ...this.#mux.tableSizes,
+      calls: this.#calls.size,
+      handshakes: this.#handshakes.size,
+      sessions: this.#sessions.size,
+    };
+  }
+
   handleDatagram(datagram: Datagram, now: number): void {
     this.#now = now;
     this.#mux.handleDatagram(datagram, now);

@@ -94,6 +94,16 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#gathering = new Gathering(this.#mux, node, this);
   }
 
+  /** The endpoint's counters: what packets were dropped for. */
+  get drops(): ReadonlyMap<string, number> {
+    return this.#endpoint.drops;
+  }
+
+  /** Sizes of all tables, for reports and tests: each is 0 once the call is over. */
+  get tableSizes(): Readonly<Record<string, number>> {
+    return { ...this.#endpoint.tableSizes, ...this.#mux.tableSizes, attempts: this.#attempts.size };
+  }
+
   handleDatagram(datagram: Datagram, now: number): void {
     this.#now = now;
     this.#mux.handleDatagram(datagram, now);
@@ -379,7 +389,8 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
           now,
         );
         this.#endpointPort.wake();
-        if (!isCalled) {
+        // On a path that no check has proved, this is whoever has the address there: not the peer, and no reason to give up.
+        if (!isCalled && attempt.isOpen) {
           this.#fail("otherKey", "Another key answered than the one that was called; ask the peer for a new ticket");
         }
         return;
@@ -391,7 +402,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
         this.#attempts.delete(connection);
         this.#lastHandshakeError = event.reason;
         // The peer itself said no: another path leads to the same answer.
-        if (event.by !== "idle") {
+        if (event.by !== "idle" && attempt.isOpen) {
           this.#fail("handshake", `The handshake failed: ${event.reason}; check that both sides run the same version`);
         }
         return;
@@ -414,6 +425,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#reached("handshake", now);
     for (const other of this.#attempts.keys()) if (other !== connection) other.abandon();
     this.#attempts.clear();
+    this.#endpointPort.wake();
     this.#target.caller.confirm(peerKey);
     this.#gathering.stop();
     ice.nominate(attempt.base, attempt.remote, now);
@@ -465,6 +477,8 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     if (this.#state.name === "checking" || this.#state.name === "established") this.#state.ice.stop();
     for (const connection of this.#attempts.keys()) connection.abandon();
     this.#attempts.clear();
+    // The endpoint lets go of them when it is polled.
+    this.#endpointPort.wake();
     this.#gathering.stop();
     this.#offerAt = undefined;
     this.#state = { name: "over" };

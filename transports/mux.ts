@@ -81,6 +81,11 @@ export class Mux {
     return this.#drops;
   }
 
+  /** Sizes of all tables, for reports and tests: what a call has left behind shows here. */
+  get tableSizes(): Readonly<Record<string, number>> {
+    return { deadlines: this.#heap.size, transactions: this.#transactions.size, usernames: this.#usernames.size };
+  }
+
   /**
    * Takes a machine in.
    *

@@ -51,9 +51,9 @@ export function startHub(host: VirtualHost, stunServers: readonly string[] = [])
   return serveMessages(host, HUB_PORT, (remote) => ports.open(remote.host), (_event, driver) => driver.close());
 }
 
-/** Runs a STUN server on a virtual host. */
+/** Runs a STUN server on every address of a virtual host. */
 export function startStun(host: VirtualHost): void {
-  host.bind(host.address(STUN_PORT));
+  for (const { address } of host.interfaces()) host.bind(addressOf(address.host, STUN_PORT));
   new Driver(new StunServer(), host, () => {});
 }
 

@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly latencyAt?: "wan" | "lan";
   /** Both peers have an interface without a way out as well, and are told of a dead STUN server first. */
   readonly deadEnds?: boolean;
+  /** Server and peers have IPv6 as well, the peers behind firewalls, just as far away. */
+  readonly hasIpv6?: boolean;
   /** More about both directions of both peers' links to the core. */
   readonly link?: Omit<LinkOptions, "latencyMs">;
   readonly trace?: TraceOptions;
@@ -84,6 +86,11 @@ export class World {
     if (options.deadEnds === true) {
       const docker = { deadEnd: "vanish", address: "172.17.0.1", hasDefaultRoute: false } as const;
       for (const host of [this.a, this.b]) this.net.attach(host, "docker0", docker);
+    }
+    if (options.hasIpv6 === true) {
+      const { address } = this.net.attach(this.server, "eth6", { address: "2001:db8:ffff::1" });
+      this.stun = [...this.stun, addressOf(address.host, STUN_PORT)];
+      for (const host of [this.a, this.b]) this.net.attach(host, "eth6", { behind: this.net.firewall(latent) });
     }
     this.#hubListener = startHub(this.server, [`:${STUN_PORT}`]);
     startStun(this.server);
