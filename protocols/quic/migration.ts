@@ -36,9 +36,10 @@ export function migrate(parts: ConnectionParts, path: Path, usedSequenceNumber: 
 /** A PATH_RESPONSE came in: RFC 9000 §8.2.3. On which path does not matter. */
 export function validatePath(parts: ConnectionParts, data: Uint8Array): void {
   for (const path of parts.paths.all) {
+    const wasValidated = path.isValidated;
     if (!path.onResponse(data)) continue;
     parts.paths.onValidated(path);
-    if (path === parts.paths.active) {
+    if (path === parts.paths.active && !wasValidated) {
       parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote });
     }
     return;

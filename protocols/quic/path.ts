@@ -34,7 +34,11 @@ export class Path {
   #isChallengeDue = false;
   #nextChallengeAt: number | undefined;
   #challengeIntervalMs = 0;
+  #firstIntervalMs = 0;
+  #timeoutMs = 0;
   #failsAt = 0;
+  /** Whether something authentic came from there since validation began, or was last extended. */
+  #isHeard = false;
   readonly #responses: Uint8Array[] = [];
 
   constructor(id: number, base: Base, remote: Address, isValidated: boolean) {
@@ -82,10 +86,14 @@ export class Path {
    * @param timeoutMs When validation fails: RFC 9000 §8.2.4.
    */
   startValidation(timing: { readonly intervalMs: number; readonly timeoutMs: number }, now: number): void {
-    this.#isChallengeDue = true;
-    this.#challengeIntervalMs = timing.intervalMs;
-    this.#nextChallengeAt = now + timing.intervalMs;
-    this.#failsAt = now + timing.timeoutMs;
+    this.#firstIntervalMs = timing.intervalMs;
+    this.#timeoutMs = timing.timeoutMs;
+    this.#beginRound(now);
+  }
+
+  /** An authentic packet came in on the path. */
+  onHeard(): void {
+    this.#isHeard = true;
   }
 
   /** When `onTimeout` has something to do. */
@@ -93,10 +101,19 @@ export class Path {
     return this.#nextChallengeAt === undefined ? undefined : Math.min(this.#nextChallengeAt, this.#failsAt);
   }
 
-  /** Has the next challenge sent. @returns Whether validation failed. */
+  /**
+   * Has the next challenge sent. Validation is not abandoned as long as the peer is heard on the path: RFC 9000 §8.2.4
+   * leaves the time to us, and to go back to where nobody answers any more would help no one.
+   *
+   * @returns Whether validation failed.
+   */
   onTimeout(now: number): boolean {
     if (this.#nextChallengeAt === undefined) return false;
     if (now >= this.#failsAt) {
+      if (this.#isHeard && !this.#isValidated) {
+        this.#beginRound(now);
+        return false;
+      }
       this.#stopValidation();
       return true;
     }
@@ -157,6 +174,14 @@ export class Path {
   /** Whether there is something to send that belongs on this path and no other. */
   get hasToSend(): boolean {
     return this.#isChallengeDue || this.#responses.length > 0;
+  }
+
+  #beginRound(now: number): void {
+    this.#isHeard = false;
+    this.#isChallengeDue = true;
+    this.#challengeIntervalMs = this.#firstIntervalMs;
+    this.#nextChallengeAt = now + this.#firstIntervalMs;
+    this.#failsAt = now + this.#timeoutMs;
   }
 
   #stopValidation(): void {

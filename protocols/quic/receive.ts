@@ -226,6 +226,7 @@ export class Receiver {
     }
     space.received.onReceived(packetNumber, isAckEliciting, now);
     parts.idle.onReceived(now);
+    if (path.isValidating) path.onHeard();
     // RFC 9000 §9.3: only a non-probing packet that is the newest one moves the connection.
     if (!isProbing && isNewest && path !== parts.paths.active && space.name === "Application") {
       migrate(parts, path, parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId), now);
@@ -241,7 +242,8 @@ export class Receiver {
       parts.remoteIds.replaceInitial(parts.origin.peerSourceId);
     }
     if (parts.role === "server" && space.name === "Handshake") {
-      path.markValidated(); // RFC 9000 §8.1
+      // RFC 9000 §8.1: its keys came with our Initial, which went to the address in use. From another one it proves nothing.
+      if (path === parts.paths.active) path.markValidated();
       discardSpace(parts, parts.spaces.Initial, now); // RFC 9001 §4.9.1
     }
   }

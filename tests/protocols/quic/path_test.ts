@@ -41,6 +41,19 @@ Deno.test("Path is challenged with fresh data, less and less often, until it fai
   strictEqual(path.isValidated, false);
 });
 
+Deno.test("Path is not given up while the peer is heard on it (RFC 9000 §8.2.4)", () => {
+  const path = new Path(0, BASE, REMOTE, false);
+  path.startValidation({ intervalMs: 100, timeoutMs: 250 }, 0);
+  path.onHeard();
+  const failed: boolean[] = [];
+  for (const now of [100, 250, 350, 500]) {
+    path.takeChallenge(random, true);
+    strictEqual(path.timeoutAt, now);
+    failed.push(path.onTimeout(now));
+  }
+  deepStrictEqual(failed, [false, false, false, true]);
+});
+
 Deno.test("Path is validated by any of its outstanding challenges, by nothing else (RFC 9000 §8.2.3)", () => {
   const path = new Path(0, BASE, REMOTE, false);
   path.startValidation({ intervalMs: 100, timeoutMs: 1000 }, 0);
