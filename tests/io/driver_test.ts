@@ -1,36 +1,69 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { Driver, MAX_BURST_DATAGRAMS } from "../../io/driver.ts";
-import type { Host, HostSink } from "../../io/host.ts";
-import { addressOf } from "../../protocols/core/address.ts";
+import type { Host, HostSink, NetworkInterface, SocketError } from "../../io/host.ts";
+import { type Address, addressOf } from "../../protocols/core/address.ts";
 import { MAX_RUN_DATAGRAMS } from "../../protocols/core/machine.ts";
 import type { Base, Datagram, Machine } from "../../protocols/core/machine.ts";
+import { seededRandom } from "../support/seeded_random.ts";
 
-const BASE: Base = { kind: "socket", local: addressOf("192.0.2.1", 1), maxPayloadBytes: 65507 };
+const BASE: Base = { kind: "socket", local: addressOf("192.0.2.1", 1), maxPayloadBytes: 1472 };
 const REMOTE = addressOf("192.0.2.2", 2);
-const SEGMENT_BYTES = 1200;
 
-/** Sends runs of the given lengths, and tells the given events. */
-class Script implements Machine<string> {
-  readonly runs: number[];
-  readonly events: string[];
-  deadline: number | undefined;
+/** A host that writes down what it is asked for. */
+class FakeHost implements Host {
+  readonly random = seededRandom(1);
+  readonly epochMs = 0;
+  readonly log: string[] = [];
+  clock = 0;
+  /** Datagrams it takes before it has no room. */
+  room = Infinity;
+  sink: HostSink | undefined;
 
-  constructor(runs: number[] = [], events: string[] = []) {
-    this.runs = runs;
-    this.events = events;
+  now(): number {
+    return this.clock;
   }
 
-  handleDatagram(): void {}
+  interfaces(): readonly NetworkInterface[] {
+    return [];
+  }
 
-  handleTimeout(): void {
-    this.deadline = undefined;
+  bind(_local: Address): Base {
+    return BASE;
+  }
+
+  close(): void {}
+
+  send(datagram: Datagram): boolean {
+    this.log.push(`send ${datagram.payload.length}`);
+    return --this.room > 0;
+  }
+
+  setAlarm(at: number | undefined): void {
+    this.log.push(`alarm ${at}`);
+  }
+
+  attach(sink: HostSink): void {
+    this.sink = sink;
+  }
+}
+
+/** A machine with lists in place of a protocol. */
+class FakeMachine implements Machine<string> {
+  readonly log: string[] = [];
+  readonly events: string[] = [];
+  readonly datagrams: Datagram[] = [];
+  deadline: number | undefined;
+
+  handleDatagram({ payload }: Datagram, now: number): void {
+    this.log.push(`datagram ${payload.length} at ${now}`);
+  }
+
+  handleTimeout(now: number): void {
+    this.log.push(`timeout at ${now}`);
   }
 
   pollTransmit(): Datagram | undefined {
-    const datagrams = this.runs.shift();
-    if (datagrams === undefined) return undefined;
-    const payload = new Uint8Array(datagrams * SEGMENT_BYTES);
-    return { base: BASE, remote: REMOTE, payload, ...(datagrams > 1 ? { segmentBytes: SEGMENT_BYTES } : {}) };
+    return this.datagrams.shift();
   }
 
   pollEvent(): string | undefined {
@@ -40,107 +73,134 @@ class Script implements Machine<string> {
   pollTimeout(): number | undefined {
     return this.deadline;
   }
-}
 
-class FakeHost implements Host {
-  readonly random = { fill: <T extends Uint8Array>(bytes: T): T => bytes };
-  readonly epochMs = 0;
-  readonly alarms: (number | undefined)[] = [];
-  sent = 0;
-  room = Infinity;
-  sink: HostSink | undefined;
-
-  now(): number {
-    return 7;
+  handleSocketError({ code }: SocketError, now: number): void {
+    this.log.push(`${code} at ${now}`);
   }
 
-  interfaces(): [] {
-    return [];
-  }
-
-  bind(): Base {
-    return BASE;
-  }
-
-  close(): void {}
-
-  send({ payload }: Datagram): boolean {
-    this.sent += payload.length / SEGMENT_BYTES;
-    return --this.room > 0;
-  }
-
-  setAlarm(at: number | undefined): void {
-    this.alarms.push(at);
-  }
-
-  attach(sink: HostSink): void {
-    this.sink = sink;
-  }
-}
-
-Deno.test("Driver ends a burst before another run might exceed it, and comes back at once", () => {
-  for (const runs of [[15, 16, 16, 16], [16, 16, 16, 1], new Array<number>(40).fill(1)]) {
-    const host = new FakeHost();
-    const machine = new Script([...runs]);
-    const driver = new Driver(machine, host, () => {});
-    let bursts = 0;
-    for (let before = -1; machine.runs.length > 0 && before !== host.sent; bursts++) {
-      before = host.sent;
-      driver.drain();
-      strictEqual(host.sent - before - (before < 0 ? 1 : 0) <= MAX_BURST_DATAGRAMS, true);
-      if (machine.runs.length > 0) strictEqual(host.alarms.at(-1), 7);
+  queue(count: number, lengthBytes = 100, segmentBytes?: number): void {
+    for (let i = 0; i < count; i++) {
+      const datagram = { base: BASE, remote: REMOTE, payload: new Uint8Array(lengthBytes) };
+      this.datagrams.push(segmentBytes === undefined ? datagram : { ...datagram, segmentBytes });
     }
-    strictEqual(host.sent, runs.reduce((sum, run) => sum + run, 0));
-    strictEqual(bursts >= 2, true);
   }
-  strictEqual(2 * MAX_RUN_DATAGRAMS, MAX_BURST_DATAGRAMS);
+}
+
+interface Rig {
+  readonly host: FakeHost;
+  readonly machine: FakeMachine;
+  readonly events: string[];
+  readonly driver: Driver<string>;
+}
+
+function rig(onEvent: (event: string, rig: Rig) => void = () => {}): Rig {
+  const host = new FakeHost();
+  const machine = new FakeMachine();
+  const events: string[] = [];
+  const driver: Driver<string> = new Driver(machine, host, (event) => {
+    events.push(event);
+    onEvent(event, made);
+  });
+  const made: Rig = { host, machine, events, driver };
+  return made;
+}
+
+Deno.test("Driver hands over datagrams and drains only when told", () => {
+  const { host, machine } = rig();
+  machine.queue(1);
+  host.clock = 7;
+  host.sink?.handleDatagram({ base: BASE, remote: REMOTE, payload: new Uint8Array(3) });
+  host.sink?.handleDatagram({ base: BASE, remote: REMOTE, payload: new Uint8Array(4) });
+  deepStrictEqual([machine.log, host.log], [["datagram 3 at 7", "datagram 4 at 7"], []]);
+  machine.deadline = 12;
+  host.sink?.drain();
+  deepStrictEqual(host.log, ["send 100", "alarm 12"]);
 });
 
-Deno.test("Driver stops polling without room, and goes on when there is some", () => {
-  const host = new FakeHost();
+Deno.test("Driver runs timeouts when the alarm rings, then drains", () => {
+  const { host, machine } = rig();
+  host.clock = 5;
+  host.sink?.handleAlarm();
+  deepStrictEqual([machine.log, host.log], [["timeout at 5"], ["alarm undefined"]]);
+});
+
+/** Single datagrams of a burst: one more run might not fit behind them. */
+const SINGLES = MAX_BURST_DATAGRAMS - MAX_RUN_DATAGRAMS + 1;
+
+Deno.test("Driver ends a burst where another run might exceed 32 datagrams, and comes back at once", () => {
+  const { host, machine } = rig();
+  machine.queue(SINGLES + 8);
+  machine.deadline = 99;
+  host.clock = 3;
+  host.sink?.drain();
+  deepStrictEqual([host.log.length, host.log.at(-1)], [SINGLES + 1, "alarm 3"]);
+  host.log.length = 0;
+  host.sink?.handleAlarm();
+  deepStrictEqual([host.log.length, host.log.at(-1)], [8 + 1, "alarm 99"]);
+});
+
+Deno.test("Driver counts each datagram of a run", () => {
+  const { host, machine } = rig();
+  machine.queue(5, 950, 100);
+  host.sink?.drain();
+  // Ten datagrams a run: behind two of them there is no room for one of 16.
+  deepStrictEqual(host.log, ["send 950", "send 950", "alarm 0"]);
+});
+
+Deno.test("Driver stops polling while there is no room, and goes on when there is", () => {
+  const { host, machine } = rig();
+  machine.queue(5);
   host.room = 2;
-  const machine = new Script([1, 1, 1, 1]);
-  const driver = new Driver(machine, host, () => {});
-  driver.drain();
-  strictEqual(host.sent, 2);
+  host.sink?.drain();
+  host.sink?.drain();
+  strictEqual(machine.datagrams.length, 3);
   host.room = Infinity;
-  driver.handleRoom();
-  strictEqual(host.sent, 4);
+  host.sink?.handleRoom();
+  strictEqual(machine.datagrams.length, 0);
 });
 
-Deno.test("Driver hands over events in order, and takes up commands given meanwhile", () => {
-  const host = new FakeHost();
-  const machine = new Script([], ["one", "two"]);
-  const seen: string[] = [];
-  const driver = new Driver(machine, host, (event: string) => {
-    seen.push(event);
-    if (event !== "one") return;
-    machine.events.push("three");
-    machine.runs.push(1);
+Deno.test("Driver tells events in order, and sends what their handlers brought about", () => {
+  const { host, machine, events } = rig((event, { machine, driver }) => {
+    if (event !== "first") return;
+    machine.events.push("third");
+    machine.queue(1, 11);
+    // Taken up when the event has been handled.
     driver.drain();
   });
-  driver.drain();
-  deepStrictEqual([seen, host.sent], [["one", "two", "three"], 1]);
+  machine.events.push("first", "second");
+  machine.queue(1, 10);
+  host.sink?.drain();
+  deepStrictEqual(events, ["first", "second", "third"]);
+  deepStrictEqual(host.log, ["send 10", "send 11", "alarm undefined"]);
 });
 
-Deno.test("Driver survives a handler that throws", () => {
-  const host = new FakeHost();
-  const machine = new Script([], ["bad"]);
-  const driver = new Driver(machine, host, () => {
-    throw new Error("a mistake of the application");
+Deno.test("Driver sends one burst a drain, however many events come between", () => {
+  let count = 0;
+  const { host, machine, events } = rig((_event, { machine }) => {
+    if (++count < 10) machine.events.push("more");
+    machine.queue(20);
   });
-  throws(() => driver.drain(), /a mistake of the application/);
-  machine.runs.push(1);
-  driver.drain();
-  strictEqual(host.sent, 1);
+  machine.events.push("more");
+  host.sink?.drain();
+  strictEqual(events.length, 10);
+  strictEqual(host.log.filter((line) => line.startsWith("send")).length, SINGLES);
 });
 
-Deno.test("Driver sets the alarm to the machine's deadline", () => {
-  const host = new FakeHost();
-  const machine = new Script();
-  machine.deadline = 99;
-  const driver = new Driver(machine, host, () => {});
-  driver.drain();
-  driver.handleAlarm();
-  deepStrictEqual(host.alarms, [99, undefined]);
+Deno.test("Driver counts socket errors by name and tells a machine that wants to know", () => {
+  const { host, machine, driver } = rig();
+  for (const code of ["EPERM", "EINVAL", "EPERM"]) host.sink?.handleSocketError({ base: BASE, remote: REMOTE, code });
+  deepStrictEqual([...driver.socketErrors], [["EPERM", 2], ["EINVAL", 1]]);
+  deepStrictEqual(machine.log, ["EPERM at 0", "EINVAL at 0", "EPERM at 0"]);
+});
+
+Deno.test("Driver goes on after an event handler that throws", () => {
+  const { host, machine, events } = rig((event) => {
+    if (event === "bad") throw new RangeError("bad");
+  });
+  machine.events.push("bad");
+  throws(() => host.sink?.drain(), RangeError);
+  machine.events.push("good");
+  machine.queue(1);
+  host.sink?.drain();
+  deepStrictEqual([events, host.log], [["bad", "good"], ["send 100", "alarm undefined"]]);
 });
