@@ -32,6 +32,7 @@ import { parseAddress } from "./protocols/core/address.ts";
 import { randomBytes } from "./protocols/core/random.ts";
 import { Ed25519PrivateKey } from "./protocols/crypto/ed25519.ts";
 import type { TransportSettings } from "./protocols/quic/config.ts";
+import { Hub } from "./service/hub.ts";
 import { ALLOW_TICKET_ONLY } from "./signaling/admission.ts";
 import type { AllowList } from "./signaling/admission.ts";
 import { HubCaller } from "./signaling/caller.ts";
@@ -43,6 +44,8 @@ import { KnownPeersTable } from "./signaling/known_peers.ts";
 import type { KnownPeers } from "./signaling/known_peers.ts";
 import { HubListener } from "./signaling/listener.ts";
 import type { CallerMachine, ListenerMachine, MachineContext } from "./signaling/machines.ts";
+import { MemoryHub } from "./signaling/memory.ts";
+import type { MemoryClient } from "./signaling/memory.ts";
 import { ticketSignaling } from "./signaling/ticket.ts";
 import { TicketCaller } from "./signaling/ticket_caller.ts";
 import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
@@ -70,6 +73,7 @@ export { formatKey, parseKey } from "./signaling/identity.ts";
 export type { KnownPeers } from "./signaling/known_peers.ts";
 export { DialError } from "./transports/dial.ts";
 export type { Listener } from "./transports/listen.ts";
+export { StreamResetError } from "./transports/session_streams.ts";
 export type {
   BidirectionalStream,
   Session,
@@ -88,6 +92,16 @@ export type {
   TraversalMachine,
 } from "./transports/traversal.ts";
 export { fixedCandidates, hostCandidates, iceThenQuic, serverReflexive, websocket };
+
+// What transports are made of, for those who write one.
+export { DEFAULT_ENDPOINT_CONFIG } from "./protocols/quic/config.ts";
+export type { ConnectOptions, EndpointConfig, TlsSettings } from "./protocols/quic/config.ts";
+export type { QuicConnection } from "./protocols/quic/connection.ts";
+export { QuicEndpoint } from "./protocols/quic/endpoint.ts";
+export type { ConnectionEvent, EndpointEvent } from "./protocols/quic/events.ts";
+export { isKeyOf } from "./signaling/identity.ts";
+export type { Call, CallerEvent, CallerMachine, ListenerEvent, ListenerMachine } from "./signaling/machines.ts";
+export { tlsSettings } from "./transports/tls_settings.ts";
 
 /** The ALPN unless `protocol` says else: draft-thatcher-p2p-quic-00. */
 export const DEFAULT_PROTOCOL = "q2q";
@@ -117,8 +131,30 @@ candidates.register("fixed", ({ argument }) => {
   return fixedCandidates({ addresses: argument.replace(/^fixed:/, "").split(",").map(parseAddress) });
 });
 signalings.register("ticket", () => ticketSignaling({ show: () => {} }));
+signalings.register("memory", ({ argument }) => memory(argument));
 for (const scheme of ["ws", "wss"]) {
   signalings.register(scheme, ({ argument, token }) => websocket(argument, token === undefined ? {} : { token }));
+}
+
+/** Hubs of this process, at most: a program needs one, a test one or two. */
+const MAX_MEMORY_HUBS = 1024;
+
+const memoryHubs = new Map<string, Signaling>();
+
+/**
+ * Signaling through a hub inside this process: the same one for the same name.
+ *
+ * @throws {RangeError} If there are 1024 of other names.
+ */
+export function memory(name = "memory"): Signaling {
+  const known = memoryHubs.get(name);
+  if (known !== undefined) return known;
+  if (memoryHubs.size >= MAX_MEMORY_HUBS) throw new RangeError(`Cannot make hub "${name}": there are too many`);
+  const host = new DenoHost();
+  const machine = new Hub<MemoryClient>({ stunServers: [], epochMs: host.epochMs });
+  const hub = new MemoryHub(machine, { hub: name, now: () => host.now() });
+  memoryHubs.set(name, hub);
+  return hub;
 }
 
 /**
@@ -160,7 +196,8 @@ export interface PeerOptions {
   /** @default {["host", "srflx"]} */
   readonly candidates?: readonly (string | CandidateProvider)[];
   /**
-   * The hub: a `ws:` or `wss:` URL, `ticket` to listen without any, or a plugin. `dial` with a ticket needs none: the
+   * The hub: a `ws:` or `wss:` URL, `memory` for one inside this process (`memory:NAME` for another one), `ticket` to
+   * listen without any, or a plugin. `dial` with a ticket needs none: the
    * ticket names its hub, or has none, and then the answer to hand back comes as a `ticket` event.
    */
   readonly signaling?: string | Signaling;
