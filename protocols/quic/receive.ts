@@ -16,7 +16,14 @@ import { advanceHandshake, confirmHandshake } from "./establishment.ts";
 import { FrameDecoder } from "./frame.ts";
 import type { Frame } from "./frame.ts";
 import { migrate, validatePath } from "./migration.ts";
-import { CONNECTION_ID_BYTES, listsVersion, PacketHeader, TAG_BYTES, VERSION_1 } from "./packet.ts";
+import {
+  CONNECTION_ID_BYTES,
+  listsVersion,
+  MIN_INITIAL_DATAGRAM_BYTES,
+  PacketHeader,
+  TAG_BYTES,
+  VERSION_1,
+} from "./packet.ts";
 import { isRetryAuthentic } from "./packet_protection.ts";
 import type { PacketSpace } from "./packet_space.ts";
 import type { Path } from "./path.ts";
@@ -49,6 +56,8 @@ export class Receiver {
   readonly #frames = new FrameDecoder();
   readonly #reason = new TextDecoder();
   #waiting: WaitingPacket[] = [];
+  /** Size of the datagram that is being read. */
+  #datagramBytes = 0;
 
   constructor(parts: ConnectionParts, aead: AeadBackend) {
     this.#parts = parts;
@@ -77,6 +86,7 @@ export class Receiver {
     parts.counters.receivedBytes += end - start;
     path?.onReceived(end - start);
     const header = this.#header;
+    this.#datagramBytes = end - start;
     for (let at = start; at < end;) {
       const fault = header.read(buffer, at, end);
       if (fault !== undefined) return parts.drop(fault);
@@ -153,6 +163,10 @@ export class Receiver {
         return parts.spaces.Application;
       case "Initial":
       case "Handshake": {
+        if (parts.role === "server" && header.type === "Initial" && this.#datagramBytes < MIN_INITIAL_DATAGRAM_BYTES) {
+          parts.drop("Initial is too small"); // RFC 9000 §14.1
+          return undefined;
+        }
         // RFC 9000 §7.2: once the peer's first choice is known, packets with another one are discarded.
         const { peerSourceId } = parts.origin;
         if (peerSourceId !== undefined && !equalBytes(peerSourceId, header.sourceConnectionId)) {
@@ -343,6 +357,7 @@ export class Receiver {
     const { origin } = parts;
     const isExpected = parts.role === "client" && origin.peerSourceId === undefined &&
       origin.retrySourceId === undefined && header.token.length > 0 &&
+      !equalBytes(header.sourceConnectionId, origin.originalDestinationId) &&
       isRetryAuthentic(this.#aead, origin.originalDestinationId, buffer.subarray(header.start, header.end));
     if (!isExpected) return parts.drop("unexpected Retry");
     origin.retrySourceId = header.sourceConnectionId.slice();

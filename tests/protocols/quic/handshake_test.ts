@@ -1,5 +1,23 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { CLIENT_KEY, Pair, rawKeyTls, SERVER_KEY, testKey } from "../../support/quic_pair.ts";
+import {
+  CLIENT_ADDRESS,
+  CLIENT_KEY,
+  Pair,
+  rawKeyTls,
+  SERVER_ADDRESS,
+  SERVER_KEY,
+  testKey,
+} from "../../support/quic_pair.ts";
+import { fromHex, toHex } from "../../../protocols/core/bytes.ts";
+import { Writer } from "../../../protocols/core/writer.ts";
+import { NODE_AEAD_BACKEND } from "../../../protocols/crypto/node_aead.ts";
+import { PacketHeader, writeRetryWithoutTag } from "../../../protocols/quic/packet.ts";
+import {
+  deriveInitialSecrets,
+  INITIAL_SUITE,
+  PacketOpener,
+  retryIntegrityTag,
+} from "../../../protocols/quic/packet_protection.ts";
 import { checkConnectionIds } from "../../../protocols/quic/handshake.ts";
 import { TransportError } from "../../../protocols/quic/errors.ts";
 import { DEFAULT_TRANSPORT_PARAMETERS } from "../../../protocols/quic/transport_parameters.ts";
@@ -149,6 +167,57 @@ Deno.test("Both ends export the same keying material (RFC 8446 §7.5)", () => {
     client.exportKeyingMaterial("EXPORTER-test", context, 32),
     server.exportKeyingMaterial("EXPORTER-test", context, 32),
   );
+});
+
+/** A Retry that answers `initial`, with another source connection ID and a token. */
+function retryFor(initial: Uint8Array, source: string, token: string): Uint8Array {
+  const writer = new Writer(new Uint8Array(256));
+  writeRetryWithoutTag(writer, {
+    destinationConnectionId: initial.slice(15, 23),
+    sourceConnectionId: fromHex(source),
+    token: fromHex(token),
+  });
+  writer.bytes(retryIntegrityTag(NODE_AEAD_BACKEND, initial.slice(6, 14), writer.written()));
+  return writer.written().slice();
+}
+
+Deno.test("Client follows one Retry that is authentic, with its token and new keys (RFC 9000 §17.2.5.2)", () => {
+  const pair = new Pair();
+  const sent: Uint8Array[] = [];
+  pair.filter = (_from, bytes) => {
+    sent.push(bytes);
+    return false;
+  };
+  const client = pair.connect();
+  pair.drain();
+  const [initial] = sent;
+  const forged = retryFor(initial!, "5555555555555555", "beef");
+  forged[forged.length - 1]! ^= 1;
+  const sameId = retryFor(initial!, toHex(initial!.slice(6, 14)), "beef");
+  const withoutToken = retryFor(initial!, "5555555555555555", "");
+  for (const bad of [forged, sameId, withoutToken]) pair.inject(bad, SERVER_ADDRESS, CLIENT_ADDRESS);
+  pair.runTo(50);
+  strictEqual(sent.length, 1);
+  strictEqual(pair.client.endpoint.drops.get("unexpected Retry"), 3);
+
+  pair.inject(retryFor(initial!, "5555555555555555", "c0ffee"), SERVER_ADDRESS, CLIENT_ADDRESS);
+  pair.inject(retryFor(initial!, "6666666666666666", "c0ffee"), SERVER_ADDRESS, CLIENT_ADDRESS);
+  pair.runTo(70);
+  strictEqual(sent.length, 2);
+  strictEqual(pair.client.endpoint.drops.get("unexpected Retry"), 4);
+  const [, again] = sent;
+  const header = new PacketHeader();
+  strictEqual(header.read(again!, 0, 1200), undefined);
+  deepStrictEqual([toHex(header.destinationConnectionId), toHex(header.token)], ["5555555555555555", "c0ffee"]);
+  // Under keys of the new ID, and with a number that goes on: RFC 9000 §17.2.5.3.
+  const opener = new PacketOpener(
+    NODE_AEAD_BACKEND,
+    INITIAL_SUITE,
+    deriveInitialSecrets(fromHex("5555555555555555")).client,
+  );
+  strictEqual(opener.open(again!.slice(), 0, header.payloadStart, header.end, 0), true);
+  strictEqual(opener.packetNumber, 1);
+  strictEqual(client.state, "handshaking");
 });
 
 Deno.test("Connection IDs of the handshake are authenticated (RFC 9000 §7.3)", () => {
