@@ -8,35 +8,42 @@
  * @module
  */
 
-import { equalBytes, toHex } from "../protocols/core/bytes.ts";
+import { equalBytes } from "../protocols/core/bytes.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
-import { MAX_UNANSWERED_OFFERS, OFFERS_PER_SECOND } from "../signaling/admission.ts";
+import { MAX_UNANSWERED_OFFERS } from "../signaling/admission.ts";
 import type { HubMachine, HubTransmit } from "../signaling/hub_machine.ts";
 import { keyIdOf } from "../signaling/identity.ts";
 import { KEEP_ALIVE_MS } from "../signaling/listener.ts";
 import { decodeClientMessage, encodeMessage } from "../signaling/messages.ts";
-import type { ClientMessage, HubErrorCode, HubMessage, RefusalCode } from "../signaling/messages.ts";
-import { RateLimiter } from "../signaling/rate_limit.ts";
+import type { ClientMessage, HubErrorCode, HubMessage, OtherVersion, RefusalCode } from "../signaling/messages.ts";
+import { RateLimiter, sourceOfHost } from "../signaling/rate_limit.ts";
 import { callIdOf, isCurrent, OFFER_LIFETIME_MS, openOffer, openRecord, openRegistration } from "../signaling/trust.ts";
 import type { EarlyAdmission, Offer } from "../signaling/trust.ts";
 import { HubDirectory } from "./hub_directory.ts";
 import type { ListenerEntry, RegistrationProblem } from "./hub_directory.ts";
+import { OfferLimits } from "./offer_limits.ts";
 
 /** Connections at once. */
 export const MAX_CLIENTS = 10_000;
 
-/** Connections at once from one IP address: a large household or a small company. */
+/** Connections at once from one source, an IPv4 address or the /64 of an IPv6 address: a large household. */
 export const MAX_CLIENTS_PER_SOURCE = 256;
 
-/** Messages a second from one client, and how many at once. Beyond it is disconnected. */
+/** Messages a second from one client of its own accord, and how many at once. Beyond it is disconnected. */
 export const MESSAGES_PER_SECOND = 20;
 export const MESSAGE_BURST = 60;
 
+/**
+ * Replies to one offer that do not count as the listener's own accord, since others choose how many offers there are: an
+ * answer, two later records, a refusal.
+ */
+export const REPLIES_PER_OFFER = 4;
+
+/** Such replies that a listener may save up. */
+export const MAX_REPLIES_OWED = 256;
+
 /** Messages that wait to be sent to one client, at most. Beyond it is disconnected: it does not read. */
 export const MAX_QUEUED_MESSAGES = 128;
-
-/** Offers a second from one IP address. */
-export const OFFERS_PER_SECOND_PER_SOURCE = 32;
 
 /** Calls remembered, so that candidates, answers and refusals find their way. The oldest makes room. */
 export const MAX_CALLS = 10_000;
@@ -46,6 +53,9 @@ export const CALL_HOLD_MS = 60_000;
 
 /** Messages with later candidates in one call. */
 export const MAX_CANDIDATE_MESSAGES = 16;
+
+/** As many of them reach a listener that has not answered yet: most who call are strangers to it until then. */
+export const MAX_UNANSWERED_CANDIDATE_MESSAGES = 4;
 
 /** A client that has said nothing for so long is gone: listeners ping three times as often. */
 export const IDLE_TIMEOUT_MS = 3 * KEEP_ALIVE_MS + 5_000;
@@ -75,6 +85,7 @@ export type HubCounter =
   | "rejected_malformed"
   | "rejected_stale"
   | "rejected_name_taken"
+  | "limited_offers"
   | "unknown_callee"
   | "replayed_offers"
   | "unsent_messages"
@@ -84,6 +95,8 @@ interface ClientState<Client> {
   readonly source: string;
   heardAt: number;
   queued: number;
+  /** Replies to offers that cost no token. */
+  repliesOwed: number;
   isLeaving: boolean;
   listener: ListenerEntry<Client> | undefined;
   call: string | undefined;
@@ -109,16 +122,7 @@ export class Hub<Client> implements HubMachine<Client> {
     burst: MESSAGE_BURST,
     maxKeys: MAX_CLIENTS,
   });
-  readonly #callerRate = new RateLimiter<string>({
-    perSecond: OFFERS_PER_SECOND,
-    burst: OFFERS_PER_SECOND,
-    maxKeys: MAX_CLIENTS,
-  });
-  readonly #sourceRate = new RateLimiter<string>({
-    perSecond: OFFERS_PER_SECOND_PER_SOURCE,
-    burst: OFFERS_PER_SECOND_PER_SOURCE,
-    maxKeys: MAX_CLIENTS,
-  });
+  readonly #offerLimits = new OfferLimits();
   readonly #counters = new Map<HubCounter, number>();
   #transmits: HubTransmit<Client>[] = [];
   #sentIndex = 0;
@@ -149,14 +153,16 @@ export class Hub<Client> implements HubMachine<Client> {
     };
   }
 
-  handleOpen(client: Client, source: string, now: number): void {
+  handleOpen(client: Client, remote: string, now: number): void {
     this.#count("clients");
+    const source = sourceOfHost(remote);
     const fromSource = this.#sources.get(source) ?? 0;
     this.#sources.set(source, fromSource + 1);
     this.#clients.set(client, {
       source,
       heardAt: now,
       queued: 0,
+      repliesOwed: 0,
       isLeaving: false,
       listener: undefined,
       call: undefined,
@@ -173,12 +179,12 @@ export class Hub<Client> implements HubMachine<Client> {
     if (state === undefined || state.isLeaving) return;
     this.#count("messages");
     state.heardAt = now;
-    if (!this.#messageRate.take(client, now)) {
+    const decoded = decodeClientMessage(message);
+    if (!takeReply(state, decoded) && !this.#messageRate.take(client, now)) {
       this.#count("rejected_rate");
       this.#reject(client, "limited");
       return;
     }
-    const decoded = decodeClientMessage(message);
     if (decoded === undefined || decoded.t === "version") {
       this.#count("rejected_malformed");
       this.#reject(client, decoded === undefined ? "malformed" : "version");
@@ -308,8 +314,7 @@ export class Hub<Client> implements HubMachine<Client> {
   #handleOffer(client: Client, bytes: Uint8Array, now: number): void {
     const state = this.#clients.get(client);
     if (state === undefined) return;
-    // Before the signature is looked at, because that is what costs.
-    if (!this.#sourceRate.take(state.source, now)) {
+    if (!this.#offerLimits.takeFromSource(state.source, now)) {
       this.#refuse(client, "limited");
       return;
     }
@@ -324,7 +329,7 @@ export class Hub<Client> implements HubMachine<Client> {
       this.#refuse(client, "expired");
       return;
     }
-    if (!this.#callerRate.take(toHex(offer.callerKey), now)) {
+    if (!this.#offerLimits.takeFromCaller(offer.callerKey, now)) {
       this.#refuse(client, "limited");
       return;
     }
@@ -339,8 +344,14 @@ export class Hub<Client> implements HubMachine<Client> {
       this.#count("replayed_offers");
       return;
     }
-    const answered = isAdmittedEarly(listener.admission, offer);
-    if (!answered && listener.unanswered.size >= MAX_UNANSWERED_OFFERS) {
+    const isKnown = isKnownTo(listener.admission, offer);
+    const answered = isKnown || (listener.admission.any && offer.ticket === undefined);
+    const onItsWay = { listener: listener.keyHex, source: state.source, isKnown };
+    if (
+      (!answered && listener.unanswered.size >= MAX_UNANSWERED_OFFERS) ||
+      !this.#offerLimits.takeForListener(onItsWay, now)
+    ) {
+      this.#count("limited_offers");
       this.#refuse(client, "limited");
       return;
     }
@@ -361,6 +372,8 @@ export class Hub<Client> implements HubMachine<Client> {
       listener.unanswered.add(id);
       this.#send(client, { t: "forwarded", stun });
     }
+    const called = this.#clients.get(listener.client);
+    if (called !== undefined) called.repliesOwed = Math.min(MAX_REPLIES_OWED, called.repliesOwed + REPLIES_PER_OFFER);
     this.#send(listener.client, { t: "offer", offer: bytes, answered });
   }
 
@@ -370,7 +383,9 @@ export class Hub<Client> implements HubMachine<Client> {
   ): void {
     const call = this.#calls.get(message.call);
     if (call === undefined || state.call !== message.call || call.listener.client === undefined) return;
-    if (call.candidateMessages >= MAX_CANDIDATE_MESSAGES) return;
+    const isUnanswered = call.listener.unanswered.has(message.call);
+    const most = isUnanswered ? MAX_UNANSWERED_CANDIDATE_MESSAGES : MAX_CANDIDATE_MESSAGES;
+    if (call.candidateMessages >= most) return;
     call.candidateMessages++;
     this.#count("candidate_messages");
     this.#send(call.listener.client, message);
@@ -450,10 +465,17 @@ const REGISTRATION_COUNTERS: Readonly<Record<RegistrationProblem, HubCounter>> =
   full: "rejected_full",
 };
 
-function isAdmittedEarly(admission: EarlyAdmission, offer: Offer): boolean {
+/** Takes one of the replies that cost nothing, if the message is a reply and there is one left. */
+function takeReply(state: { repliesOwed: number }, message: ClientMessage | OtherVersion | undefined): boolean {
+  if ((message?.t !== "answer" && message?.t !== "refuse") || state.repliesOwed === 0) return false;
+  state.repliesOwed--;
+  return true;
+}
+
+/** Whether the listener has named the caller's key or ticket. Who shows a ticket is judged by it alone. */
+function isKnownTo(admission: EarlyAdmission, offer: Offer): boolean {
   const tag = offer.ticket?.tag;
   if (tag !== undefined) return admission.tags.some((admitted) => equalBytes(admitted, tag));
-  if (admission.any) return true;
   const keyId = keyIdOf(offer.callerKey);
   return admission.keyIds.some((admitted) => equalBytes(admitted, keyId));
 }

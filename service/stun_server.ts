@@ -1,16 +1,15 @@
 /**
  * The STUN server of a service (RFC 8489 §13): answers Binding requests on the bases it is given, so many a second for one
- * address, and counts the rest.
+ * source, and counts the rest.
  *
  * @module
  */
 
-import type { Address } from "../protocols/core/address.ts";
 import type { Datagram, Machine } from "../protocols/core/machine.ts";
 import { respondToBinding } from "../protocols/stun/server.ts";
-import { RateLimiter } from "../signaling/rate_limit.ts";
+import { RateLimiter, sourceOf } from "../signaling/rate_limit.ts";
 
-/** Answers a second to one IP address, and at once: an ICE agent asks a few times from each of its bases. */
+/** Answers a second to one source, and at once: an ICE agent asks a few times from each of its bases. */
 export const ANSWERS_PER_SECOND = 50;
 export const ANSWER_BURST = 100;
 
@@ -44,7 +43,7 @@ export class StunServer implements Machine<never> {
       this.#count("dropped_queue");
       return;
     }
-    if (!this.#rate.take(rateKey(remote), now)) {
+    if (!this.#rate.take(sourceOf(remote), now)) {
       this.#count("dropped_rate");
       return;
     }
@@ -76,9 +75,4 @@ export class StunServer implements Machine<never> {
   #count(counter: StunCounter): void {
     this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
   }
-}
-
-/** An IPv4 address, or the /64 of an IPv6 address: whoever has one address of it has all. */
-function rateKey(remote: Address): string {
-  return remote.family === 4 ? remote.host : remote.bytes.subarray(0, 8).toBase64();
 }

@@ -4,6 +4,19 @@
  * @module
  */
 
+import { addressOf, isIpAddress } from "../protocols/core/address.ts";
+import type { Address } from "../protocols/core/address.ts";
+
+/** Whom a limit holds for: an IPv4 address, or the /64 of an IPv6 address, since whoever has one address of it has all. */
+export function sourceOf(address: Address): string {
+  return address.family === 4 ? address.host : address.bytes.subarray(0, 8).toBase64();
+}
+
+/** The same for an address as text; what is no address is its own source. */
+export function sourceOfHost(host: string): string {
+  return isIpAddress(host) ? sourceOf(addressOf(host, 0)) : host;
+}
+
 /** What a limit is made of. */
 export interface RateLimit {
   /** Tokens that come back in a second. */

@@ -7,9 +7,17 @@ import {
   MAX_CANDIDATE_MESSAGES,
   MAX_CLIENTS_PER_SOURCE,
   MAX_QUEUED_MESSAGES,
+  MAX_UNANSWERED_CANDIDATE_MESSAGES,
   MESSAGE_BURST,
+  REPLIES_PER_OFFER,
 } from "../../service/hub.ts";
 import { NAME_HOLD_MS } from "../../service/hub_directory.ts";
+import {
+  OFFER_BURST_PER_LISTENER,
+  OFFER_BURST_PER_SOURCE_AND_LISTENER,
+  OFFERS_PER_SECOND_PER_LISTENER,
+  OFFERS_PER_SECOND_PER_SOURCE_AND_LISTENER,
+} from "../../service/offer_limits.ts";
 import { encodeMessage } from "../../signaling/messages.ts";
 import type { HubMessage } from "../../signaling/messages.ts";
 import { keyIdOf } from "../../signaling/identity.ts";
@@ -91,6 +99,12 @@ function offerBytes(key: Ed25519PrivateKey, changes: Partial<Offer> = {}): Uint8
 
 function offer(key: Ed25519PrivateKey, changes: Partial<Offer> = {}): string {
   return encodeMessage({ t: "offer", offer: offerBytes(key, changes) });
+}
+
+/** Signed at `now`. */
+function lateOffer(key: Ed25519PrivateKey, now: number, changes: Partial<Offer> = {}): string {
+  const issuedAt = EPOCH_MS + Math.floor(now);
+  return offer(key, { issuedAt, expiresAt: issuedAt + 30_000, ...changes });
 }
 
 function later(ms: number): Partial<ListenerRecord> {
@@ -309,8 +323,8 @@ Deno.test("Hub disconnects a client whose messages nobody takes", () => {
   bench.say("bob", register(BOB));
   for (let i = 0; i < MAX_QUEUED_MESSAGES + 10; i++) {
     bench.open(`caller ${i}`, `192.0.2.${i % 200}`);
-    const key = contextOf(1000 + i).key;
-    bench.hub.handleMessage(`caller ${i}`, offer(key), bench.now);
+    bench.hub.handleMessage(`caller ${i}`, lateOffer(contextOf(1000 + i).key, bench.now), bench.now);
+    bench.now += 1000 / OFFERS_PER_SECOND_PER_LISTENER;
   }
   deepStrictEqual(bench.disconnected(), ["bob"]);
   strictEqual(bench.hub.counters.get("unsent_messages"), 1);
@@ -327,6 +341,117 @@ Deno.test("Hub takes four offers a second from one key", () => {
     answers.push(bench.say(`alice ${i}`, offer(ALICE, { oneTimeKey }))[0]!.slice(8));
   }
   deepStrictEqual(answers, ["answer", "answer", "answer", "answer", "refused limited", "refused limited"]);
+});
+
+/** Strangers' offers, each with a new key, `perSecond` of them from each source; Bob refuses all that reach him. */
+class Flood {
+  readonly bench: Bench;
+  /** Offers that reached Bob. */
+  forwarded = 0;
+  #count = 0;
+
+  constructor(bench: Bench) {
+    this.bench = bench;
+  }
+
+  run(seconds: number, options: { readonly perSecond: number; readonly sources: readonly string[] }): void {
+    const { bench } = this;
+    for (let i = 0; i < seconds * options.perSecond; i++) {
+      for (const source of options.sources) this.#strike(source);
+      for (const gone of bench.disconnected()) ok(gone !== "bob", `Bob was thrown out after ${bench.now} ms`);
+      bench.now += 1000 / options.perSecond;
+    }
+  }
+
+  #strike(source: string): void {
+    const { bench } = this;
+    const client = `mallory ${this.#count++}`;
+    bench.open(client, source);
+    const call = offerBytes(contextOf(10_000 + this.#count).key, {
+      issuedAt: EPOCH_MS + Math.floor(bench.now),
+      expiresAt: EPOCH_MS + Math.floor(bench.now) + 30_000,
+    });
+    const sent = bench.say(client, encodeMessage({ t: "offer", offer: call }));
+    // Gone before it is answered: the call is forgotten by then.
+    bench.hub.handleClosed(client, bench.now);
+    if (!sent.includes("bob offer")) return;
+    this.forwarded++;
+    bench.say("bob", encodeMessage({ t: "refuse", call: callIdOf(call), reason: "denied" }));
+  }
+}
+
+Deno.test("Hub keeps a listener on whom one source presses 30 offers a second, and lets others through", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  const known = keyIdOf(ALICE.publicKey.bytes);
+  bench.say("bob", register(BOB, {}, { any: false, keyIds: [known], tags: [] }));
+  const flood = new Flood(bench);
+  flood.run(20, { perSecond: 30, sources: ["192.0.2.66"] });
+  const share = OFFER_BURST_PER_SOURCE_AND_LISTENER + 20 * OFFERS_PER_SECOND_PER_SOURCE_AND_LISTENER;
+  ok(flood.forwarded <= share, `${flood.forwarded} offers reached Bob`);
+  bench.open("alice", "192.0.2.66");
+  deepStrictEqual(bench.say("alice", lateOffer(ALICE, bench.now)), ["alice answer", "bob offer"]);
+  bench.open("neighbour", "192.0.2.66");
+  deepStrictEqual(bench.say("neighbour", lateOffer(EVE, bench.now)), ["neighbour refused limited"]);
+  bench.advance(500);
+  bench.open("eve", "192.0.2.3");
+  deepStrictEqual(bench.say("eve", lateOffer(EVE, bench.now)), ["eve forwarded", "bob offer"]);
+});
+
+Deno.test("Hub keeps a listener on whom many sources press, and lets those through whom it admits", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  const tag = new Uint8Array(16).fill(6);
+  bench.say("bob", register(BOB, {}, { any: false, keyIds: [keyIdOf(ALICE.publicKey.bytes)], tags: [tag] }));
+  const flood = new Flood(bench);
+  const sources = Array.from({ length: 30 }, (_, i) => `2001:db8:0:${i.toString(16)}::1`);
+  flood.run(10, { perSecond: 2, sources });
+  const most = OFFER_BURST_PER_LISTENER + 10 * OFFERS_PER_SECOND_PER_LISTENER;
+  ok(flood.forwarded <= most, `${flood.forwarded} offers reached Bob`);
+  bench.open("alice", sources[0]);
+  deepStrictEqual(bench.say("alice", lateOffer(ALICE, bench.now)), ["alice answer", "bob offer"]);
+  bench.open("eve", sources[1]);
+  const ticket = { tag, proof: new Uint8Array(16) };
+  deepStrictEqual(bench.say("eve", lateOffer(EVE, bench.now, { ticket })), ["eve answer", "bob offer"]);
+  ok((bench.hub.counters.get("limited_offers") ?? 0) > 0);
+});
+
+Deno.test("Hub owes a listener four replies for each offer, and takes tokens for more", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice", "192.0.2.2");
+  bench.say("bob", register(BOB));
+  const bytes = offerBytes(ALICE);
+  bench.say("alice", encodeMessage({ t: "offer", offer: bytes }));
+  const answer = encodeMessage({ t: "answer", call: callIdOf(bytes), record: Uint8Array.of(1) });
+  // One token went for the registration.
+  const free = REPLIES_PER_OFFER + MESSAGE_BURST - 1;
+  for (let i = 0; i < free; i++) deepStrictEqual(bench.say("bob", answer), ["alice answer"]);
+  deepStrictEqual(bench.say("bob", answer), ["bob error limited"]);
+});
+
+Deno.test("Hub carries four messages with candidates to a listener that has not answered", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.open("alice");
+  bench.say("bob", register(BOB, {}, { any: false, keyIds: [], tags: [] }));
+  const bytes = offerBytes(ALICE);
+  bench.say("alice", encodeMessage({ t: "offer", offer: bytes }));
+  const message = encodeMessage({ t: "candidates", call: callIdOf(bytes), candidates: Uint8Array.of(1) });
+  let carried = 0;
+  for (let i = 0; i < 20; i++) carried += bench.say("alice", message).length;
+  strictEqual(carried, MAX_UNANSWERED_CANDIDATE_MESSAGES);
+  bench.say("bob", encodeMessage({ t: "answer", call: callIdOf(bytes), record: Uint8Array.of(1) }));
+  deepStrictEqual(bench.say("alice", message), ["bob candidates"]);
+});
+
+Deno.test("Hub counts the connections of an IPv6 /64 together", () => {
+  const bench = new Bench();
+  for (let i = 0; i <= MAX_CLIENTS_PER_SOURCE; i++) bench.open(`client ${i}`, `2001:db8::${i.toString(16)}`);
+  deepStrictEqual(bench.sent(), [`client ${MAX_CLIENTS_PER_SOURCE} error full`]);
+  bench.open("neighbour", "2001:db8:0:1::1");
+  bench.open("mapped", "::ffff:192.0.2.1");
+  deepStrictEqual(bench.sent(), []);
 });
 
 Deno.test("Hub takes so many connections from one address, and disconnects who is silent", () => {

@@ -1,6 +1,7 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { addressOf } from "../../protocols/core/address.ts";
 import { OfferGate } from "../../signaling/admission.ts";
-import { RateLimiter } from "../../signaling/rate_limit.ts";
+import { RateLimiter, sourceOf, sourceOfHost } from "../../signaling/rate_limit.ts";
 
 Deno.test("RateLimiter lets a burst pass and then so many a second, for each key alone", () => {
   const limiter = new RateLimiter<string>({ perSecond: 4, burst: 4, maxKeys: 10 });
@@ -34,4 +35,16 @@ Deno.test("OfferGate forgets offers when nobody would believe them any more", ()
   const next = { call: "next", callerKeyId: Uint8Array.of(0), expiresAt: 300_000 };
   strictEqual(gate.pass(next, 0, { now: 150_000, epochMs: 150_000 }), undefined);
   strictEqual(gate.seen, 1);
+});
+
+Deno.test("A source is an IPv4 address, mapped or not, or a /64", () => {
+  const source = sourceOf(addressOf("192.0.2.1", 5));
+  for (const host of ["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201"]) {
+    strictEqual(sourceOfHost(host), source, host);
+  }
+  const network = sourceOf(addressOf("2001:db8::1", 5));
+  for (const host of ["2001:db8::2", "2001:DB8::ffff:0:0:1"]) strictEqual(sourceOfHost(host), network, host);
+  for (const host of ["2001:db8:0:1::1", "192.0.2.2", "memory", ""]) {
+    ok(![source, network].includes(sourceOfHost(host)), host);
+  }
 });

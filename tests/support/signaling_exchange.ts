@@ -157,7 +157,9 @@ export class Exchange {
       return;
     }
     this.#connected.add(client);
-    this.hub.handleOpen(client, "192.0.2.1", this.now);
+    // Everybody lives elsewhere.
+    const index = [...this.#events.keys()].indexOf(client);
+    this.hub.handleOpen(client, `198.18.${index >> 8}.${index & 0xff}`, this.now);
     machine.handleOpen(this.now);
   }
 
