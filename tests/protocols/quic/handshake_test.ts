@@ -18,6 +18,7 @@ import {
   PacketOpener,
   retryIntegrityTag,
 } from "../../../protocols/quic/packet_protection.ts";
+import { rawPublicKeyCredential } from "../../../protocols/tls/certificates.ts";
 import { checkConnectionIds } from "../../../protocols/quic/handshake.ts";
 import { TransportError } from "../../../protocols/quic/errors.ts";
 import { DEFAULT_TRANSPORT_PARAMETERS } from "../../../protocols/quic/transport_parameters.ts";
@@ -146,6 +147,30 @@ Deno.test("Verdict about the peer is awaited, and what came meanwhile is kept (d
     strictEqual(server.state, accepted ? "confirmed" : server.state);
     strictEqual(pair.server.eventTypes.includes("streamReadable"), accepted);
     if (!accepted) strictEqual(client.closeReason?.code, 0x100 + 49);
+  }
+});
+
+Deno.test("Signature by a key that is elsewhere is awaited, on either side (design: sign)", () => {
+  for (const side of ["client", "server"] as const) {
+    const own = side === "client" ? CLIENT_KEY : SERVER_KEY;
+    const { sign: _, ...credential } = rawPublicKeyCredential(own);
+    const clientTls = rawKeyTls(CLIENT_KEY, SERVER_KEY);
+    const serverTls = rawKeyTls(SERVER_KEY, CLIENT_KEY);
+    const pair = new Pair({
+      link: { latencyMs: 20 },
+      clientTls: side === "client" ? { ...clientTls, credentials: [credential] } : clientTls,
+      serverTls: side === "server" ? { ...serverTls, credentials: [credential] } : serverTls,
+    });
+    const client = pair.connect();
+    const peer = pair[side];
+    pair.runUntil(() => peer.eventTypes.includes("sign"));
+    const asked = peer.events.find(({ event }) => event.type === "sign")!;
+    // Timers go on meanwhile; half a second is nothing for a person with a security key.
+    pair.runTo(pair.now + 500);
+    strictEqual(client.state === "confirmed", false);
+    if (asked.event.type !== "sign") throw new Error("It is not the event");
+    asked.connection.provideSignature(own.sign(asked.event.input), pair.now);
+    pair.runUntil(() => client.state === "confirmed");
   }
 });
 
