@@ -207,7 +207,7 @@ export class IceAgent implements Machine<IceEvent> {
     this.#lastSentAt = now;
   }
 
-  /** A datagram could not be sent: a check there has failed, if the error is one that no stranger can cause. */
+  /** A datagram could not be sent: a check there has failed for now, if the error is one that no stranger can cause. */
   handleSocketError(
     error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },
     now: number,
@@ -216,7 +216,11 @@ export class IceAgent implements Machine<IceEvent> {
     const pair = this.#checklist.find(error.base, error.remote);
     if (pair?.state.name !== "in-progress") return;
     this.#checks.delete(pair.state.transaction);
-    this.#fail(pair, error.code, now);
+    const { keepTryingUntil, rtoMs, requestCount } = this.#config;
+    if (keepTryingUntil !== undefined) return this.#fail(pair, error.code, now);
+    // A cable that is plugged in again, a full table of a firewall: the pair comes back when its request would have.
+    const mayRetry = pair.sendErrors < requestCount - 1;
+    pair.enterFailed(error.code, mayRetry ? now + rtoMs * 2 ** pair.sendErrors++ : undefined);
   }
 
   handleDatagram(datagram: Datagram, now: number): void {
@@ -242,7 +246,7 @@ export class IceAgent implements Machine<IceEvent> {
     for (const pair of this.#checklist.pairs) {
       const { state } = pair;
       if (state.name !== "failed" || state.retryAt === undefined || now < state.retryAt) continue;
-      if (until !== undefined && now < until) pair.enterWaiting();
+      if (until === undefined || now < until) pair.enterWaiting();
       else pair.enterFailed(state.reason, undefined);
     }
     this.#considerNomination(now);

@@ -53,6 +53,8 @@ export class Pair {
   requestsSent = 0;
   responsesReceived = 0;
   requestsReceived = 0;
+  /** Checks that this host could not send. */
+  sendErrors = 0;
   rttMs: number | undefined;
   #state: PairState = FROZEN;
 

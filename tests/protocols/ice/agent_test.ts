@@ -278,7 +278,7 @@ Deno.test("Agent that keeps trying fails when the time is over", () => {
   strictEqual(pair.count("a", "request"), 30);
 });
 
-Deno.test("Agent gives a pair up at once when this host cannot send there", () => {
+Deno.test("Agent gives a pair up at once when this host cannot send there, and comes back to it as to any other", () => {
   const pair = new IcePair({ latencyMs: 50 });
   const a = pair.host("a", { role: "controlling", addresses: ["192.0.2.1:1000", "198.51.100.7:1000"], config: FAST });
   const b = pair.host("b", { role: "controlled", addresses: ["192.0.2.2:2000"], config: FAST });
@@ -290,7 +290,22 @@ Deno.test("Agent gives a pair up at once when this host cannot send there", () =
     [["192.0.2.1:1000", "succeeded", undefined], ["198.51.100.7:1000", "failed", "ENETUNREACH"]],
   );
   strictEqual(pair.count("a", "request"), 2);
+  // Five times by the schedule of a request that is not answered, and once because the peer's check came in.
+  strictEqual(a.agent.report()[1]?.requestsSent, 6);
   strictEqual(b.event("valid")?.pair.remote, a.bases[0]!.local);
+});
+
+Deno.test("Agent comes back to a pair when the network is back", () => {
+  const pair = new IcePair({ latencyMs: 50 });
+  const a = pair.host("a", { role: "controlling", addresses: ["192.0.2.1:1000"], config: FAST });
+  const b = pair.host("b", { role: "controlled", addresses: ["192.0.2.2:2000"], config: FAST });
+  let left = 2;
+  pair.sendError = () => left-- > 0 ? "ENETUNREACH" : undefined;
+  pair.introduce();
+  pair.run(10_000);
+  // Both failed once, at 0; both come back at 500, and meet each other half a round trip later.
+  deepStrictEqual(a.timeline.slice(-1), ["600 valid"]);
+  deepStrictEqual(b.timeline.slice(-1), ["600 valid"]);
 });
 
 Deno.test("Agent does not believe errors that a stranger can cause", () => {
