@@ -179,7 +179,7 @@ Deno.test("early dial: somebody else at the address, with another key or another
     const caller = world.dial();
     world.net.run({ until: CALL_AT + 5000 });
     ok(sentBy(world, "stranger").length > 0, "the stranger was not met");
-    strictEqual(world.echo.returned, "hello", caller.first("failed")?.event.message);
+    strictEqual(world.echo.returned, "hello", String(caller.first("failed")?.event.message));
     strictEqual(caller.sessions[0]!.connection.path.remote.host, "203.0.113.2");
   }
 });
