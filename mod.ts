@@ -376,8 +376,19 @@ function nodeOptions(
   };
 }
 
-if (import.meta.main) {
-  Deno.exit(
-    await main(Deno.args, { dial, listen, names, makeCandidates: (name, options) => candidates.make(name, options) }),
-  );
+/**
+ * Runs the command line, with whatever plugins are registered: for a program of one's own that adds some.
+ *
+ * @param words What follows the program's name.
+ * @returns The exit code: 0 done, 1 failed, 2 wrong usage.
+ */
+export async function commandLine(words: readonly string[]): Promise<number> {
+  return await main(words, {
+    dial,
+    listen,
+    names,
+    makeCandidates: (name, options) => candidates.make(name, options),
+  });
 }
+
+if (import.meta.main) Deno.exit(await commandLine(Deno.args));

@@ -25,6 +25,8 @@ export interface CommandOptions {
   /** Bytes for stdin, which then ends. @default {none: stdin stays open until the test closes it} */
   readonly input?: Uint8Array<ArrayBuffer> | string;
   readonly env?: Record<string, string>;
+  /** The program, from the root of the repository. @default {"mod.ts"} */
+  readonly program?: string;
   /** A shell line around the command, `"$@"`: for redirections that the runtime cannot make. */
   readonly shell?: string;
 }
@@ -54,7 +56,15 @@ export class Command implements AsyncDisposable {
   /** @param words The command line, without `mod.ts`. */
   constructor(words: readonly string[], options: CommandOptions = {}) {
     this.#name = words.join(" ");
-    const args = ["run", "--quiet", "--no-prompt", "--cached-only", ...flagsFor(words), "mod.ts", ...words];
+    const args = [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--cached-only",
+      ...flagsFor(words),
+      options.program ?? "mod.ts",
+      ...words,
+    ];
     const [command, ...rest] = options.shell === undefined
       ? [Deno.execPath(), ...args]
       : ["sh", "-c", options.shell, "sh", Deno.execPath(), ...args];
