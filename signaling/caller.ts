@@ -163,13 +163,15 @@ export class HubCaller implements CallerMachine {
     }
   }
 
-  handleClosed(now: number, reason?: string): void {
+  handleClosed(now: number, reason?: string, isRefused = false): void {
     this.#messages.length = 0;
     switch (this.#state.name) {
       case "connecting":
       case "open":
       case "offered":
-        if (this.#attempts === MAX_CALL_ATTEMPTS) {
+        if (isRefused) {
+          this.#fail("hub", reason ?? `The hub ${this.#options.hub} does not let us in: is --token right?`);
+        } else if (this.#attempts === MAX_CALL_ATTEMPTS) {
           const why = reason ?? `Cannot reach the hub ${this.#options.hub}`;
           this.#fail("unreachable", `${why}: is the hub running, and the URL right?`);
         } else {

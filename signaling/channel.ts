@@ -21,6 +21,14 @@ export interface MessageChannel {
   close(): void;
 }
 
+/**
+ * Whoever carries messages does not let us in, and asking again would not help: no token, or another than the hub's.
+ * `open` rejects with it, or `messages` errors with it; then the call or the listening ends.
+ */
+export class SignalingRefusedError extends Error {
+  override readonly name = "SignalingRefusedError";
+}
+
 /** Opens channels. */
 export interface Signaling {
   readonly name: string;
@@ -42,8 +50,13 @@ export interface MessageMachine<Event> {
   /** The carrier is up: messages may be sent. */
   handleOpen(now: number): void;
   handleMessage(message: string, now: number): void;
-  /** The carrier is gone, or could not be had. @param reason For people, where there is one: `another --token is asked for`. */
-  handleClosed(now: number, reason?: string): void;
+  /**
+   * The carrier is gone, or could not be had.
+   *
+   * @param reason For people, where there is one: `Cannot reach hub.example: connection refused`.
+   * @param isRefused It was a {@linkcode SignalingRefusedError}: there is no use in another attempt.
+   */
+  handleClosed(now: number, reason?: string, isRefused?: boolean): void;
   handleTimeout(now: number): void;
   /** The next message to send. */
   pollMessage(): string | undefined;

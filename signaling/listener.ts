@@ -178,9 +178,13 @@ export class HubListener implements ListenerMachine {
     }
   }
 
-  handleClosed(now: number, reason?: string): void {
+  handleClosed(now: number, reason?: string, isRefused = false): void {
     const { name } = this.#state;
     if (name === "pausing" || name === "failed") return;
+    if (isRefused) {
+      this.#fail("hub", reason ?? `The hub ${this.#options.hub} does not let us in: is --token right?`);
+      return;
+    }
     this.#messages.length = 0;
     this.#publishAt = undefined;
     const retryAt = now + this.#backoff.next();

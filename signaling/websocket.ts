@@ -19,7 +19,7 @@ import { WebSocket, WebSocketServer } from "ws";
 // @ts-types="@types/ws"
 import type { RawData } from "ws";
 import { isIpAddress } from "../protocols/core/address.ts";
-import { MAX_MESSAGE_LENGTH } from "./channel.ts";
+import { MAX_MESSAGE_LENGTH, SignalingRefusedError } from "./channel.ts";
 import type { MessageChannel, Signaling } from "./channel.ts";
 import { MessageQueue } from "./queue_stream.ts";
 
@@ -233,12 +233,19 @@ class WebSocketChannel implements MessageChannel {
       if (text !== undefined && !this.#queue.push(text)) this.close();
     });
     webSocket.on("unexpected-response", (_request, response) => {
-      const why = response.statusCode === 401 ? "another --token is asked for" : `the answer is ${response.statusCode}`;
-      this.#end(new Error(`Cannot signal through ${this.#url.host}: ${why}`));
+      this.#end(this.#explain(response.statusCode));
       this.#socket.destroy();
     });
     webSocket.on("error", (error) => this.#end(error));
     webSocket.on("close", () => this.#end(undefined));
+  }
+
+  #explain(status: number | undefined): Error {
+    const message = `Cannot signal through ${this.#url.host}: the answer is ${status}`;
+    // RFC 9110 §15.5.2, §15.5.4: it is understood who asks, and that is the trouble.
+    if (status !== 401 && status !== 403) return new Error(message);
+    const what = this.#token === undefined ? "a --token is asked for" : "another --token is asked for";
+    return new SignalingRefusedError(`${message}, ${what}`);
   }
 
   #end(error: Error | undefined): void {

@@ -157,9 +157,9 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#listenerPort.wake();
   }
 
-  handleClosed(now: number, reason?: string): void {
+  handleClosed(now: number, reason?: string, isRefused?: boolean): void {
     this.#now = now;
-    this.#reception.listener.handleClosed(now, reason);
+    this.#reception.listener.handleClosed(now, reason, isRefused);
     this.#listenerPort.wake();
   }
 

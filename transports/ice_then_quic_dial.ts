@@ -159,9 +159,9 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#callerPort.wake();
   }
 
-  handleClosed(now: number, reason?: string): void {
+  handleClosed(now: number, reason?: string, isRefused?: boolean): void {
     this.#now = now;
-    this.#target.caller.handleClosed(now, reason);
+    this.#target.caller.handleClosed(now, reason, isRefused);
     this.#callerPort.wake();
   }
 

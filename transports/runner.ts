@@ -10,6 +10,7 @@ import type { Host } from "../io/host.ts";
 import { sleep } from "../io/sleep.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
+import { SignalingRefusedError } from "../signaling/channel.ts";
 import type { MessageChannel, Signaling } from "../signaling/channel.ts";
 import { Session } from "./session.ts";
 import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
@@ -143,6 +144,7 @@ export class Runner {
     this.closeChannel();
     const opening = ++this.#openings;
     let reason: string | undefined;
+    let isRefused = false;
     try {
       if (signaling === undefined || signal.aborted) return;
       const channel = await signaling.open({ signal });
@@ -157,11 +159,12 @@ export class Runner {
     } catch (error) {
       // The machine says it when it gives up.
       reason = error instanceof Error ? error.message : String(error);
+      isRefused = error instanceof SignalingRefusedError;
     }
     if (opening !== this.#openings) return;
     this.#channel = undefined;
     if (signal.aborted) return;
-    machine.handleClosed(host.now(), reason);
+    machine.handleClosed(host.now(), reason, isRefused);
     this.#driver.drain();
   }
 }

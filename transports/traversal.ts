@@ -133,8 +133,8 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   /** The channel that was asked for is up. */
   handleOpen(now: number): void;
   handleMessage(text: string, now: number): void;
-  /** The channel is gone, or could not be opened. */
-  handleClosed(now: number, reason?: string): void;
+  /** The channel is gone, or could not be opened; `isRefused`: another attempt would not help. */
+  handleClosed(now: number, reason?: string, isRefused?: boolean): void;
   /** STUN servers that were found, perhaps none; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
   /** A command was given to a connection: it is polled again. */

@@ -1,12 +1,14 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DenoHost } from "../../io/deno_host.ts";
 import { Driver } from "../../io/driver.ts";
+import { dial, DialError, listen } from "../../mod.ts";
 import { addressOf } from "../../protocols/core/address.ts";
 import { fromHex, toHex } from "../../protocols/core/bytes.ts";
 import type { Datagram, Machine } from "../../protocols/core/machine.ts";
 import { serve } from "../../service/serve.ts";
 import type { ServeOptions, Service } from "../../service/serve.ts";
 import { HubCaller } from "../../signaling/caller.ts";
+import { SignalingRefusedError } from "../../signaling/channel.ts";
 import type { MessageChannel, MessageMachine } from "../../signaling/channel.ts";
 import { HubListener } from "../../signaling/listener.ts";
 import type { CallerEvent, ListenerEvent } from "../../signaling/machines.ts";
@@ -136,12 +138,31 @@ Deno.test("serve with a token lets in only who shows it", async () => {
   for (const token of [undefined, "", "open", "open sesam", "open sesame!"]) {
     const channel = await websocket(`ws://${service.address}`, token === undefined ? {} : { token }).open({ signal });
     channel.send('{"t":"ping"}');
-    await rejects(channel.messages.getReader().read(), /another --token is asked for/, token ?? "none");
+    await rejects(channel.messages.getReader().read(), (error) => {
+      ok(error instanceof SignalingRefusedError);
+      match(error.message, token === undefined ? /401, a --token is asked for/ : /401, another --token is asked for/);
+      return true;
+    });
   }
   const channel = await websocket(`ws://${service.address}`, { token: "open sesame" }).open({ signal });
   channel.send('{"t":"ping"}');
   deepStrictEqual(await channel.messages.getReader().read(), { done: false, value: '{"t":"pong"}' });
   channel.close();
+});
+
+Deno.test("serve with a token ends calls and listening that show another at once", async () => {
+  await using service = await start({ token: "open sesame" });
+  const options = { signaling: `ws://${service.address}`, token: "sesame", loopback: true, stun: [] };
+  const isRefusal = (error: unknown): boolean => {
+    ok(error instanceof DialError);
+    strictEqual(error.reason, "hub");
+    match(error.message, /another --token is asked for/);
+    return true;
+  };
+  await rejects(dial({ ...options, peer: "bob" }), isRefusal);
+  const listener = listen({ ...options, name: "bob" });
+  for (const promise of [listener.ticket, listener.ready, listener.closed]) await rejects(promise, isRefusal);
+  match(service.metrics(), /traverse_http_refused_total 2\n/);
 });
 
 Deno.test("serve with a certificate is wss:", async () => {

@@ -305,6 +305,21 @@ Deno.test("Why a carrier could not be had is told when the caller gives up, and 
   strictEqual(lost.reason, "because");
 });
 
+Deno.test("A hub that does not let us in is not asked again, by caller or listener", () => {
+  const caller = new HubCaller({ ...ALICE, hub: HUB, callee: { kind: "name", name: "bob", key: undefined } });
+  const listener = new HubListener({ ...BOB, hub: HUB, name: "bob", allow: ANY });
+  for (const machine of [caller, listener]) {
+    strictEqual(machine.pollEvent()?.type, "open");
+    machine.handleClosed(0, "another --token is asked for", true);
+    deepStrictEqual(machine.pollEvent(), {
+      type: "failed",
+      reason: "hub",
+      message: "another --token is asked for",
+    });
+    strictEqual(machine.pollTimeout(), undefined);
+  }
+});
+
 Deno.test("A hub that does not answer is given up after 10 s", () => {
   const exchange = new Exchange();
   exchange.tamper = () => undefined;
