@@ -1,0 +1,19 @@
+/**
+ * Random calls: a few seeds of what `tests/long/` runs many of.
+ *
+ * @module
+ */
+
+import { randomCall } from "../support/random_call.ts";
+
+const SEEDS = 100;
+
+Deno.test(`Calls through any pair of NATs come to what theory says, seeds 1 to ${SEEDS} (RFC 4787 §4, §5)`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      randomCall(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});
