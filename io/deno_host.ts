@@ -72,7 +72,6 @@ interface BoundSocket {
 /** Sockets, clock, randomness and one alarm of this process. */
 export class DenoHost implements Host {
   readonly random: Random = SYSTEM_RANDOM;
-  readonly epochMs: number = Date.now() - performance.now();
   readonly #openSocket: (hostname: string, port: number) => UdpSocket;
   readonly #sockets = new Map<Base, BoundSocket>();
   readonly #pool: SendPool;
@@ -106,6 +105,11 @@ export class DenoHost implements Host {
   attach(sink: HostSink): void {
     if (this.#sink !== undefined) throw new TypeError("Cannot attach a second sink: a host serves one driver");
     this.#sink = sink;
+  }
+
+  /** Asked anew each time: the monotonic clock stands still while the machine sleeps, and the other one may be set. */
+  get epochMs(): number {
+    return Date.now() - performance.now();
   }
 
   now(): number {

@@ -30,7 +30,10 @@ export interface SocketError {
 /** Sockets, clock, randomness and one alarm, for one driver. */
 export interface Host {
   readonly random: Random;
-  /** Wall-clock milliseconds since 1970 at monotonic instant 0: what is signed says when it expires. */
+  /**
+   * Wall-clock milliseconds since 1970 at monotonic instant 0: what is signed says when it expires. It moves when the
+   * machine has slept or its clock was set: who lives long asks again.
+   */
   readonly epochMs: number;
   /** Monotonic milliseconds. */
   now(): number;
