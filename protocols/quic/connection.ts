@@ -25,7 +25,7 @@ import type { Transmission } from "./send.ts";
 import type { StreamEvent } from "./stream.ts";
 import type { Directionality, Role } from "./stream_id.ts";
 import type { Streams } from "./streams.ts";
-import { closeByApplication, closeOnError, finish } from "./termination.ts";
+import { closeByApplication, closeOnError, drain, finish } from "./termination.ts";
 import { TIMER_NAMES } from "./timers.ts";
 import type { TimerName } from "./timers.ts";
 
@@ -341,6 +341,9 @@ export class QuicConnection {
     const parts = this.#parts;
     if (!parts.state.isOpen) {
       parts.drop("connection is closed");
+      if (parts.state.current.name === "closing" && this.#receiver.bringsClose(buffer, start, end)) {
+        return drain(parts, { by: "peer", code: 0, reason: "" }, now);
+      }
       // RFC 9000 §10.2.1: the more comes, the rarer the answers.
       if (parts.state.current.name === "closing" && isPowerOfTwo(++this.#packetsWhileClosing)) {
         parts.paths.find(from.base, from.remote)?.onReceived(end - start);

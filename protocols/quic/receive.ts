@@ -41,6 +41,9 @@ export const MIN_STATELESS_RESET_BYTES = 21;
  */
 export const MAX_WAITING_PACKETS = 10;
 
+/** How Table 3 of RFC 9000 names packets that frames may be in. */
+const FRAME_LETTERS = Object.freeze({ Initial: "I", Handshake: "H", Application: "1" });
+
 /** A packet without keys yet; the bytes are a copy. */
 interface WaitingPacket {
   readonly bytes: Uint8Array;
@@ -112,6 +115,29 @@ export class Receiver {
       if (!parts.state.isOpen) return;
     }
     this.handleWaiting(now);
+  }
+
+  /** Whether the datagram brings the peer's CONNECTION_CLOSE: all that an end which has closed looks for (RFC 9000 §10.2.1). */
+  bringsClose(buffer: Uint8Array, start: number, end: number): boolean {
+    const header = this.#header;
+    try {
+      for (let at = start; at < end; at = header.end) {
+        if (header.read(buffer, at, end) !== undefined) return false;
+        const { type } = header;
+        if (type !== "1-RTT" && type !== "Handshake" && type !== "Initial") return false;
+        const space = this.#parts.spaces[type === "1-RTT" ? "Application" : type];
+        if (space.opener === undefined || !this.#open(space, buffer, header)) continue;
+        const { payloadStart, payloadEnd } = space.opener;
+        this.#frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
+        for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
+          if (frame.type === "CONNECTION_CLOSE") return true;
+        }
+      }
+    } catch (error) {
+      // It is too late to complain of the peer.
+      if (!(error instanceof TransportError)) throw error;
+    }
+    return false;
   }
 
   /** Takes in the packets that came before their keys, as far as these are there now. @throws {TransportError} */
@@ -228,8 +254,7 @@ export class Receiver {
     }
     const isNewest = packetNumber > space.received.ranges.largest;
     const frames = this.#frames;
-    const letter = space.name === "Application" ? "1" : space.name === "Handshake" ? "H" : "I";
-    frames.reset(buffer.subarray(payloadStart, payloadEnd), letter);
+    frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
     let isAckEliciting = false;
     let isProbing = true;
     for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {

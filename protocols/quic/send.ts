@@ -45,7 +45,7 @@ import { discardSpace } from "./recovery.ts";
 import { SENT_DATAGRAM, SENT_HANDSHAKE_DONE, SENT_PING } from "./sent_packet.ts";
 import type { SentPacket, StreamControlFrame } from "./sent_packet.ts";
 import { StreamSelection } from "./stream.ts";
-import { HIDDEN_APPLICATION_CLOSE } from "./termination.ts";
+import { ANSWERING_CLOSE, HIDDEN_APPLICATION_CLOSE } from "./termination.ts";
 
 /** Our ack_delay_exponent, left at its default: RFC 9000 §18.2. */
 const ACK_DELAY_EXPONENT = 3;
@@ -362,8 +362,9 @@ export class Sender {
     const { spaces, state } = parts;
     const path = parts.paths.active;
     parts.pending.isCloseDue = false;
-    if (state.current.name !== "closing") return undefined;
-    const { frame } = state.current;
+    const { name } = state.current;
+    if (name !== "closing" && name !== "draining") return undefined;
+    const frame = state.current.name === "closing" ? state.current.frame : ANSWERING_CLOSE;
     const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
     if (limitBytes < MIN_DATAGRAM_ROOM_BYTES) return undefined;
     const builder = this.#builder;

@@ -26,10 +26,15 @@ export function closeOnError(parts: ConnectionParts, error: unknown, now: number
   enterClosing(parts, frame, { by: "transport", code, reason: message }, now);
 }
 
-/** The peer closed: RFC 9000 §10.2.2. */
+/**
+ * The peer closed: RFC 9000 §10.2.2. One packet tells it that we know, as that section allows, so that it need not stay in
+ * case its own was lost.
+ */
 export function drain(parts: ConnectionParts, reason: CloseReason, now: number): void {
   const until = now + CLOSE_PROBE_TIMEOUTS * parts.loss.ptoMs;
+  parts.pending.isCloseDue = false;
   if (!parts.state.enterDraining(reason, until)) return;
+  parts.pending.isCloseDue = true;
   parts.timers.clear();
   parts.timers.set("close", until);
   parts.events.push({ type: "closed", ...reason });
@@ -60,6 +65,14 @@ function enterClosing(
   parts.timers.set("close", until);
   parts.events.push({ type: "closed", ...reason });
 }
+
+/** How we answer the peer's close. */
+export const ANSWERING_CLOSE = Object.freeze({
+  isApplication: false,
+  code: TRANSPORT_ERROR.NO_ERROR,
+  frameType: 0,
+  reason: new Uint8Array(0),
+});
 
 /** What an application's close becomes in Initial and Handshake packets, which are not its own: RFC 9000 §10.2.3. */
 export const HIDDEN_APPLICATION_CLOSE = Object.freeze({
