@@ -35,6 +35,9 @@ import type { ListenerRecord } from "./trust.ts";
 /** How often a caller tries to reach its hub before it says that it cannot. */
 export const MAX_CALL_ATTEMPTS = 3;
 
+/** How often a hub that was lost in this call may know nobody: its listeners come back at their own pace. */
+const MAX_UNKNOWN_AFTER_RESTART = 3;
+
 /** How long a caller waits for an answer to its offer: a listener that admits us answers in a round trip. */
 export const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -81,6 +84,7 @@ export class HubCaller implements CallerMachine {
   #state: State = { name: "connecting" };
   #candidates: RemoteCandidate[] | undefined;
   #attempts = 1;
+  #unknownAfterRestart = 0;
   #sequence = 0;
 
   constructor(options: HubCallerOptions) {
@@ -141,7 +145,8 @@ export class HubCaller implements CallerMachine {
         this.#tellStunServers(decoded.stun);
         break;
       case "refused":
-        this.#fail(...this.#explainRefusal(decoded.reason));
+        if (decoded.reason === "unknown" && this.#mayBeRestarting()) this.#pause(now);
+        else this.#fail(...this.#explainRefusal(decoded.reason));
         break;
       case "error":
         if (name === "offered") this.#fail(...explainHubError(decoded.reason, this.#options.hub));
@@ -171,11 +176,11 @@ export class HubCaller implements CallerMachine {
       case "offered":
         if (isRefused) {
           this.#fail("hub", reason ?? `The hub ${this.#options.hub} does not let us in: is --token right?`);
-        } else if (this.#attempts === MAX_CALL_ATTEMPTS) {
+        } else if (this.#attempts >= MAX_CALL_ATTEMPTS) {
           const why = reason ?? `Cannot reach the hub ${this.#options.hub}`;
           this.#fail("unreachable", `${why}: is the hub running, and the URL right?`);
         } else {
-          this.#state = { name: "pausing", until: now + this.#backoff.next() };
+          this.#pause(now);
         }
         break;
       case "pausing":
@@ -209,6 +214,14 @@ export class HubCaller implements CallerMachine {
   pollTimeout(): number | undefined {
     const state = this.#state;
     return state.name === "pausing" || state.name === "offered" ? state.until : undefined;
+  }
+
+  #mayBeRestarting(): boolean {
+    return this.#attempts > 1 && this.#unknownAfterRestart++ < MAX_UNKNOWN_AFTER_RESTART;
+  }
+
+  #pause(now: number): void {
+    this.#state = { name: "pausing", until: now + this.#backoff.next() };
   }
 
   #sendOffer(now: number): void {
