@@ -185,11 +185,8 @@ export class HubListener implements ListenerMachine {
       this.#fail("hub", reason ?? `The hub ${this.#options.hub} does not let us in: is --token right?`);
       return;
     }
-    this.#messages.length = 0;
-    this.#publishAt = undefined;
-    const retryAt = now + this.#backoff.next();
-    this.#state = { name: "pausing", until: retryAt };
-    this.#events.push({ type: "unregistered", retryAt, reason });
+    const verb = name === "connecting" ? "cannot be reached" : "has ended the connection";
+    this.#pause(reason ?? `The hub ${this.#options.hub} ${verb}`, now);
   }
 
   handleTimeout(now: number): void {
@@ -202,11 +199,11 @@ export class HubListener implements ListenerMachine {
         this.#events.push({ type: "open" });
         break;
       case "registering":
-        if (now >= state.until) this.handleClosed(now);
+        if (now >= state.until) this.#pause(`The hub ${this.#options.hub} does not answer`, now);
         break;
       case "registered":
         if (now >= state.replyBy) {
-          this.handleClosed(now);
+          this.#pause(`The hub ${this.#options.hub} does not answer`, now);
         } else if (now >= Math.min(state.refreshAt, this.#publishAt ?? Infinity)) {
           this.#register(now);
         } else if (now >= state.pingAt) {
@@ -403,16 +400,29 @@ export class HubListener implements ListenerMachine {
       case "version":
         this.#fail("hub", `The hub ${hub} is of another version: update the older of the two programs`);
         break;
-      case "malformed":
-      case "stale":
+      // Passing troubles: another carrier after a pause.
       case "full":
       case "limited":
-        // Passing troubles, or a clock that was set back: another carrier after a pause.
-        this.handleClosed(now);
+        this.#pause(`The hub ${hub} has too much to do`, now);
+        break;
+      case "stale":
+        this.#pause(`The hub ${hub} takes our record for an old one: compare the two clocks`, now);
+        break;
+      case "malformed":
+        this.#pause(`The hub ${hub} does not understand our record`, now);
         break;
       default:
         unreachable(reason);
     }
+  }
+
+  /** The carrier is of no more use; another one is asked for later. */
+  #pause(reason: string, now: number): void {
+    this.#messages.length = 0;
+    this.#publishAt = undefined;
+    const pauseMs = this.#backoff.next();
+    this.#state = { name: "pausing", until: now + pauseMs };
+    this.#events.push({ type: "unregistered", retryAt: now + pauseMs, pauseMs, reason });
   }
 
   #expireCalls(now: number): void {

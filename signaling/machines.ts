@@ -104,8 +104,11 @@ export type ListenerEvent =
   | { readonly type: "stunServers"; readonly servers: readonly string[] }
   /** The hub holds our record: we can be called. */
   | { readonly type: "registered" }
-  /** The carrier was lost; the listener comes back at `retryAt` by itself. */
-  | { readonly type: "unregistered"; readonly retryAt: number; readonly reason: string | undefined }
+  /**
+   * Nobody can call us: the carrier was lost, or could not be had, why is said for people. The listener comes back by
+   * itself at `retryAt` (monotonic), which is `pauseMs` from now.
+   */
+  | { readonly type: "unregistered"; readonly retryAt: number; readonly pauseMs: number; readonly reason: string }
   /** The string to hand to a caller; told once. `dropped` did not fit. */
   | { readonly type: "ticket"; readonly text: string; readonly dropped: readonly RemoteCandidate[] }
   /** Somebody whom we admit calls. It counts as unanswered until `settle`. */

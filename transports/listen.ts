@@ -18,7 +18,7 @@ const MAX_WAITING_SESSIONS = 32;
 
 /** Waits for peers: `for await (const session of listener)`. Use `await using`, or call `close`. */
 export class Listener implements AsyncIterable<Session> {
-  /** The string to hand to a caller; rejects if listening fails before there is one. */
+  /** The string to hand to a caller; rejects if listening fails before there is one, or signaling has no URL to put in. */
   readonly ticket: Promise<string>;
   /** Settles when the hub holds our record, or, without a hub, with the ticket. Rejects as `ticket` does. */
   readonly ready: Promise<void>;
@@ -51,6 +51,10 @@ export class Listener implements AsyncIterable<Session> {
     this.#settle = closed;
     // Whoever does not look at one of them is not to be ended by it.
     for (const promise of [this.ticket, this.ready, this.closed]) promise.catch(() => {});
+    if (!patient && options.signaling !== undefined && options.signaling.url === undefined) {
+      const why = `signaling "${options.signaling.name}" has no URL that a caller could use`;
+      ticket.reject(new Error(`There is no ticket: ${why}; let them call by name or key`));
+    }
     const bases = bindBases(host, { loopbackOnly: options.loopback });
     this.#machine = options.transport.accept({ listener, patient, maxSessions }, makeNode(options, bases, now));
     this.#runner = new Runner({

@@ -101,7 +101,8 @@ export type TraversalEvent =
   | { readonly type: "gatheringError"; readonly base: Base; readonly reason: string }
   | { readonly type: "step"; readonly step: keyof CallTimes; readonly ms: number }
   | { readonly type: "registered" }
-  | { readonly type: "unregistered"; readonly retryAt: number; readonly reason: string | undefined }
+  /** Why is said for people; another attempt follows at `retryAt` (monotonic), which is `pauseMs` from now. */
+  | { readonly type: "unregistered"; readonly retryAt: number; readonly pauseMs: number; readonly reason: string }
   /** The string to hand to a caller (listening), or the answer to hand back (calling, without a hub). */
   | { readonly type: "ticket"; readonly text: string; readonly dropped: readonly RemoteCandidate[] }
   /** What was pasted is not an answer to our ticket; the listener goes on waiting. */

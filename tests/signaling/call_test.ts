@@ -9,6 +9,7 @@ import { KnownPeersTable } from "../../signaling/known_peers.ts";
 import { HubListener, KEEP_ALIVE_MS } from "../../signaling/listener.ts";
 import type { HubListenerOptions } from "../../signaling/listener.ts";
 import type { CallerEvent, MachineContext } from "../../signaling/machines.ts";
+import { encodeMessage } from "../../signaling/messages.ts";
 import { candidate, contextOf, EPOCH_MS, eventsOf, Exchange } from "../support/signaling_exchange.ts";
 
 const HUB = "hub.example";
@@ -303,6 +304,38 @@ Deno.test("Why a carrier could not be had is told when the caller gives up, and 
   const lost = listener.pollEvent();
   ok(lost?.type === "unregistered");
   strictEqual(lost.reason, "because");
+  strictEqual(lost.retryAt, lost.pauseMs);
+  strictEqual(listener.pollTimeout(), lost.retryAt);
+});
+
+function reasons(exchange: Exchange): string[] {
+  return eventsOf(exchange.listenerEvents("bob"), "unregistered").map(({ reason }) => reason);
+}
+
+Deno.test("A listener says why nobody can call it, whatever the reason", () => {
+  const exchange = new Exchange();
+  exchange.isReachable = false;
+  listen(exchange);
+  deepStrictEqual(reasons(exchange), ["The hub hub.example cannot be reached"]);
+  exchange.isReachable = true;
+  exchange.advanceTo(1000);
+  exchange.cut("bob");
+  exchange.run();
+  deepStrictEqual(reasons(exchange), ["The hub hub.example has ended the connection"]);
+  for (
+    const [code, reason] of [
+      ["full", "The hub hub.example has too much to do"],
+      ["stale", "The hub hub.example takes our record for an old one: compare the two clocks"],
+      ["malformed", "The hub hub.example does not understand our record"],
+    ] as const
+  ) {
+    const other = new Exchange();
+    other.tamper = (message, direction) => {
+      return direction === "to-hub" ? message : encodeMessage({ t: "error", reason: code });
+    };
+    listen(other);
+    deepStrictEqual(reasons(other), [reason]);
+  }
 });
 
 Deno.test("A hub that does not let us in is not asked again, by caller or listener", () => {
@@ -363,7 +396,7 @@ Deno.test("A listener notices a hub that is silent, 10 s after a ping", () => {
   exchange.advanceTo(KEEP_ALIVE_MS + 9_999);
   deepStrictEqual(exchange.listenerEvents("bob"), []);
   exchange.advanceTo(KEEP_ALIVE_MS + 10_000);
-  strictEqual(exchange.listenerEvents("bob")[0]!.type, "unregistered");
+  deepStrictEqual(reasons(exchange), ["The hub hub.example does not answer"]);
 });
 
 Deno.test("Pauses between attempts double up to 30 s and are spread", () => {
