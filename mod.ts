@@ -69,6 +69,7 @@ export type { Random } from "./protocols/core/random.ts";
 export type { TransportSettings } from "./protocols/quic/config.ts";
 export type { AllowList } from "./signaling/admission.ts";
 export type { MessageChannel, MessageMachine, Signaling } from "./signaling/channel.ts";
+export { SignalingRefusedError } from "./signaling/channel.ts";
 export { formatKey, parseKey } from "./signaling/identity.ts";
 export type { KnownPeers } from "./signaling/known_peers.ts";
 export { DialError } from "./transports/dial.ts";
