@@ -173,9 +173,6 @@ export class Session {
         else this.#openedUnidirectional.add(event.id);
         return;
       case "streamReadable":
-        if (this.#times.firstByte === undefined) {
-          this.#times = { ...this.#times, firstByte: this.#driver.now() - this.#startedAt };
-        }
         this.#incoming.get(event.id)?.wake();
         return;
       case "streamWritable":
@@ -202,6 +199,7 @@ export class Session {
         for (const { resolve } of this.#streamsAvailable.splice(0)) resolve();
         return;
       case "datagramReadable":
+        this.#onByte();
         this.#datagramReader?.resolve();
         this.#datagramReader = undefined;
         return;
@@ -231,6 +229,11 @@ export class Session {
     }
   }
 
+  #onByte(): void {
+    if (this.#times.firstByte !== undefined) return;
+    this.#times = { ...this.#times, firstByte: this.#driver.now() - this.#startedAt };
+  }
+
   #onStreamReset(id: number, code: number): void {
     const stream = this.#incoming.get(id);
     if (stream !== undefined) stream.reset(code);
@@ -254,7 +257,10 @@ export class Session {
   }
 
   #readable(id: number): ReadableStream<Uint8Array> {
-    const stream = new IncomingStream(this.#connection, id, this.#driver, () => this.#incoming.delete(id));
+    const stream = new IncomingStream(this.#connection, id, this.#driver, {
+      onRead: () => this.#onByte(),
+      onEnd: () => this.#incoming.delete(id),
+    });
     if (this.#end === undefined) this.#incoming.set(id, stream);
     else stream.sessionEnded(endedError(this.#end));
     return stream.readable;

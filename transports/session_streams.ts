@@ -22,24 +22,31 @@ export class StreamResetError extends Error {
   }
 }
 
+/** Who wants to know how reading goes. */
+export interface ReadingWatcher {
+  /** Some bytes were read. */
+  onRead(): void;
+  /** Nothing more will be read. Told once. */
+  onEnd(): void;
+}
+
 /** What comes from the peer. Credit grows as the application reads, never before. */
 export class IncomingStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly #connection: QuicConnection;
   readonly #id: number;
   readonly #driver: SessionDriver;
-  readonly #release: () => void;
+  readonly #watcher: ReadingWatcher;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #wake: (() => void) | undefined;
   #isOver = false;
   #sessionError: Error | undefined;
 
-  /** @param release Called once, when nothing more will be read. */
-  constructor(connection: QuicConnection, id: number, driver: SessionDriver, release: () => void) {
+  constructor(connection: QuicConnection, id: number, driver: SessionDriver, watcher: ReadingWatcher) {
     this.#connection = connection;
     this.#id = id;
     this.#driver = driver;
-    this.#release = release;
+    this.#watcher = watcher;
     this.readable = new ReadableStream({
       start: (controller) => void (this.#controller = controller),
       pull: (controller) => this.#pull(controller),
@@ -72,6 +79,7 @@ export class IncomingStream {
     while (!this.#isOver) {
       const chunk = this.#connection.read(this.#id);
       if (chunk !== undefined) {
+        this.#watcher.onRead();
         controller.enqueue(chunk);
         // Reading gave the peer credit, which wants to be sent.
         this.#driver.drain();
@@ -101,7 +109,7 @@ export class IncomingStream {
 
   #end(): void {
     this.#isOver = true;
-    this.#release();
+    this.#watcher.onEnd();
   }
 }
 

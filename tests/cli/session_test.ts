@@ -67,8 +67,10 @@ Deno.test("connect and listen end well when neither has anything to say", async 
   const [called, listened] = await Promise.all([caller.ended(), listener.ended()]);
   deepStrictEqual([called.code, listened.code], [0, 0], caller.log + listener.log);
   deepStrictEqual([called.stdout.length, listened.stdout.length], [0, 0]);
-  const { sent, received } = await caller.fact("closed");
+  const { sent, received, ms } = await caller.fact("closed");
   deepStrictEqual([sent, received], [0, 0]);
+  // There was none.
+  ok(!keysOf(ms).includes("firstByte"), caller.log);
 });
 
 Deno.test("a file of 64 MiB goes one way, and nothing the other", async () => {
