@@ -26,6 +26,11 @@ export interface CandidateMachine extends Machine<CandidateEvent> {
    * Absent where a provider asks no server.
    */
   addServers?(servers: readonly Address[], now: number): void;
+  /** A send failed: a question that cannot be asked is not waited for. */
+  handleSocketError?(
+    error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },
+    now: number,
+  ): void;
 }
 
 /** Finds candidates on bases that exist already: the mapping it finds must be the one that QUIC will use. */

@@ -6,6 +6,7 @@
  */
 
 import type { CandidateEvent, CandidateMachine } from "../candidates/provider.ts";
+import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
@@ -80,6 +81,14 @@ export class Gathering {
       port.wake();
     }
     if (!wasDone && this.isDone) this.#owner.gatheringDone(now);
+  }
+
+  /** A send failed: whoever asked there has nothing to wait for. */
+  handleSocketError(error: SocketError, now: number): void {
+    for (const { machine, port } of this.#gatherers) {
+      machine.handleSocketError?.(error, now);
+      port.wake();
+    }
   }
 
   /** Stops: no more questions are sent, no mapping is kept alive. */

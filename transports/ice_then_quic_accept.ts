@@ -165,6 +165,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
 
   handleSocketError(error: SocketError, now: number): void {
     this.#now = now;
+    this.#events.push({ type: "socketError", error });
+    this.#gathering.handleSocketError(error, now);
     for (const { ice } of this.#calls.values()) ice.handleSocketError(error, now);
   }
 

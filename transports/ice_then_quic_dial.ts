@@ -167,6 +167,8 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
 
   handleSocketError(error: SocketError, now: number): void {
     this.#now = now;
+    this.#events.push({ type: "socketError", error });
+    this.#gathering.handleSocketError(error, now);
     if (this.#state.name === "checking") this.#state.ice.handleSocketError(error, now);
   }
 

@@ -7,6 +7,7 @@
 
 import type { CandidateProvider } from "../candidates/provider.ts";
 import type { SocketErrorHandler } from "../io/driver.ts";
+import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Machine } from "../protocols/core/machine.ts";
@@ -98,6 +99,8 @@ export type TraversalEvent =
   /** Resolve these `HOST:PORT`s and say `addStunServers`. */
   | { readonly type: "stunServers"; readonly servers: readonly string[] }
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
+  /** A socket failed to send to a remote address, or to receive. */
+  | { readonly type: "socketError"; readonly error: SocketError }
   | { readonly type: "gatheringError"; readonly base: Base; readonly reason: string }
   | { readonly type: "step"; readonly step: keyof CallTimes; readonly ms: number }
   | { readonly type: "registered" }
