@@ -37,6 +37,9 @@ const MAX_PUBLISH_DELAY_MS = 200;
 /** A ticket without a hub is made once: it waits for every STUN answer, at most so long. */
 const MAX_TICKET_DELAY_MS = 1000;
 
+/** Application error code of a session that is closed at once because another caller was faster. */
+export const BUSY_CODE = 1;
+
 /** An accepted offer on its way to a session. */
 interface PendingCall {
   readonly call: Call;
@@ -298,6 +301,13 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#endpointPort.wake();
   }
 
+  /** Takes back what was admitted for a call that is no longer pending, unless another one names it too. */
+  #withdrawAdmission({ admitted }: PendingCall): void {
+    for (const address of admitted) {
+      if (![...this.#calls.values()].some((other) => other.admitted.has(address))) this.#endpoint.unadmit(address);
+    }
+  }
+
   #onIce(callId: string, event: IceEvent, now: number): void {
     const pending = this.#calls.get(callId);
     if (pending === undefined) return;
@@ -357,7 +367,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
         const peerKey = event.peer?.ed25519PublicKey;
         const pending = this.#callOf(peerKey);
         if (pending !== undefined && peerKey !== undefined) {
-          this.#establish(pending, connection, peerKey, now);
+          if (this.#sessions.size < this.#reception.maxSessions) this.#establish(pending, connection, peerKey, now);
+          else this.#turnAway(pending, connection, now);
           return;
         }
         // A second connection of one call: the first became the session.
@@ -382,10 +393,17 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     return latest;
   }
 
+  /** Another caller was faster: this one had its offer accepted while there was room. */
+  #turnAway(pending: PendingCall, connection: QuicConnection, now: number): void {
+    connection.close(BUSY_CODE, "busy: the listener serves somebody else", now);
+    this.#endpointPort.wake();
+    this.#endCall(pending);
+  }
+
   #establish(pending: PendingCall, connection: QuicConnection, peerKey: Uint8Array, now: number): void {
     const { call, ice, startedAt } = pending;
-    for (const address of pending.admitted) this.#endpoint.unadmit(address);
     this.#calls.delete(call.id);
+    this.#withdrawAdmission(pending);
     this.#sessions.set(connection, ice);
     this.#reception.listener.settle(call.id);
     for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peerKey)) this.#endCall(other);
@@ -419,9 +437,9 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   }
 
   #endCall(pending: PendingCall): void {
-    for (const address of pending.admitted) this.#endpoint.unadmit(address);
-    pending.ice.stop();
     this.#calls.delete(pending.call.id);
+    this.#withdrawAdmission(pending);
+    pending.ice.stop();
     this.#reception.listener.settle(pending.call.id);
     this.#listenerPort.wake();
   }

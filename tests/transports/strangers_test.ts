@@ -6,6 +6,7 @@ import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../proto
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../../protocols/quic/events.ts";
 import { isStun } from "../../protocols/stun/classify.ts";
+import { BUSY_CODE } from "../../transports/ice_then_quic_accept.ts";
 import { rawKeyTls } from "../support/quic_pair.ts";
 import { dialName, keyOf } from "../support/virtual_peers.ts";
 import type { VirtualPeer } from "../support/virtual_peers.ts";
@@ -182,4 +183,20 @@ Deno.test("early dial: somebody else at the address, with another key or another
     strictEqual(world.echo.returned, "hello", String(caller.first("failed")?.event.message));
     strictEqual(caller.sessions[0]!.connection.path.remote.host, "203.0.113.2");
   }
+});
+
+Deno.test("of two callers at the same moment one gets the session, the other is told that the listener is busy", () => {
+  const world = new World({ seed: 31 });
+  const listener = world.listen();
+  world.net.run({ until: CALL_AT });
+  const c = world.net.host("c", { behind: world.net.nat({ rttToCoreMs: 77.5 }) });
+  const callers = [world.dial(), dialName(world.net, c, "bob", { hub: world.hub, stun: world.stun })];
+  world.net.run({ until: CALL_AT + 3000 });
+  strictEqual(listener.sessions.length, 1);
+  const ends = callers.flatMap((caller) =>
+    caller.happened.flatMap(({ event }) =>
+      event.type === "connection" && event.event.type === "closed" ? [[event.event.by, event.event.code]] : []
+    )
+  );
+  deepStrictEqual(ends, [["application", BUSY_CODE]]);
 });
