@@ -15,7 +15,7 @@ import { earlyAdmission, isAllowed, OfferGate } from "./admission.ts";
 import type { AllowList } from "./admission.ts";
 import { agreedTaMs, usableCandidates } from "./agreement.ts";
 import { Backoff } from "./backoff.ts";
-import { CALL_LIFETIME_MS } from "./caller.ts";
+import { ANSWER_TIMEOUT_MS, CALL_LIFETIME_MS } from "./caller.ts";
 import { deriveCredentials, isTicketProof, ticketTag } from "./credentials.ts";
 import { resolveStunServer } from "./hub_names.ts";
 import { formatKey, identityOf, keyIdOf } from "./identity.ts";
@@ -102,6 +102,8 @@ export class HubListener implements ListenerMachine {
   #untoldTicket: EncodedTicket | undefined;
   #issuedAt = 0;
   #publishedAt = -Infinity;
+  /** When a record took the place of one that the hub had. */
+  #replacedAt = -Infinity;
   /** When changes that came too soon after the last record go out. */
   #publishAt: number | undefined;
 
@@ -273,6 +275,7 @@ export class HubListener implements ListenerMachine {
       : earlyAdmission(allow, ticket && ticketTag(ticket.secret));
     const registration = signRegistration(this.#record, admission, key);
     this.#send(encodeMessage({ t: "register", record: this.#record, registration }));
+    this.#replacedAt = this.#state.name === "open" ? -Infinity : now;
     this.#publishedAt = now;
     this.#publishAt = undefined;
     // Callers who were answered already get the later record too.
@@ -328,7 +331,9 @@ export class HubListener implements ListenerMachine {
       this.#count("forged", formatKey(offer.callerKey));
       return;
     }
-    if (!isAnswered) this.#send(encodeMessage({ t: "answer", call, record: this.#record }));
+    // What the hub has answered with may be the record before this one: the two crossed on their way.
+    const isOutdated = now - this.#replacedAt < ANSWER_TIMEOUT_MS;
+    if (!isAnswered || isOutdated) this.#send(encodeMessage({ t: "answer", call, record: this.#record }));
     const remote = identityOf(offer.callerKey);
     const credentials = deriveCredentials({
       sharedSecret,

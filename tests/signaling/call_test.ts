@@ -250,6 +250,52 @@ Deno.test("Later candidates reach the listener signed, 12 in all, and a later re
   deepStrictEqual(eventsOf(exchange.callerEvents("alice"), "candidates")[0]!.candidates, [candidate("198.51.100.77")]);
 });
 
+Deno.test("A later record that crosses a call on its way reaches the caller all the same", () => {
+  const exchange = new Exchange();
+  const listener = listen(exchange);
+  exchange.advanceTo(60_000);
+  // The hub has not got it when it answers for the listener with what it has.
+  exchange.tamper = (message, direction) =>
+    direction === "to-hub" && message.includes('"t":"register"') ? undefined : message;
+  listener.publish([candidate("198.51.100.77", "srflx")], exchange.now);
+  exchange.run();
+  exchange.log.length = 0;
+  call(exchange);
+  deepStrictEqual(exchange.log, ["alice>offer", "alice<answer", "bob<offer", "bob>answer", "alice<answer"]);
+  const events = exchange.callerEvents("alice");
+  deepStrictEqual(eventsOf(events, "answer")[0]!.call.candidates, [candidate("198.51.100.2")]);
+  deepStrictEqual(eventsOf(events, "candidates")[0]!.candidates, [candidate("198.51.100.77", "srflx")]);
+});
+
+Deno.test("A caller whose hub restarts comes back, and gives the listener the time to come back too", () => {
+  const exchange = new Exchange();
+  const caller = new HubCaller({ ...contextOf(1), hub: HUB, callee: { kind: "name", name: "bob", key: undefined } });
+  exchange.tamper = (message, direction) => direction === "to-hub" ? undefined : message;
+  exchange.add("alice", caller);
+  caller.offer([candidate("203.0.113.1")], exchange.now);
+  exchange.run();
+  exchange.restartHub();
+  exchange.tamper = (message) => message;
+  exchange.advanceTo(2000);
+  strictEqual(failure(exchange.callerEvents("alice")), undefined);
+  listen(exchange);
+  exchange.advanceTo(20_000);
+  strictEqual(eventsOf(exchange.callerEvents("alice"), "answer").length, 1);
+});
+
+Deno.test("A name that nobody takes after a hub's restart is unknown in the end", () => {
+  const exchange = new Exchange();
+  const caller = new HubCaller({ ...contextOf(1), hub: HUB, callee: { kind: "name", name: "bob", key: undefined } });
+  exchange.tamper = (message, direction) => direction === "to-hub" ? undefined : message;
+  exchange.add("alice", caller);
+  caller.offer([candidate("203.0.113.1")], exchange.now);
+  exchange.run();
+  exchange.restartHub();
+  exchange.tamper = (message) => message;
+  exchange.advanceTo(30_000);
+  strictEqual(failure(exchange.callerEvents("alice")), "unknown");
+});
+
 Deno.test("A settled call takes no more candidates", () => {
   const exchange = new Exchange();
   const listener = listen(exchange);
