@@ -151,7 +151,8 @@ export class Exchange {
   }
 
   #open(client: string, machine: AnyMachine): void {
-    if (this.#connected.has(client)) this.#disconnect(client, true);
+    // The machine has given up the one it has: only the hub hears of its end.
+    if (this.#connected.delete(client)) this.hub.handleClosed(client, this.now);
     if (!this.isReachable) {
       machine.handleClosed(this.now);
       return;
