@@ -32,7 +32,7 @@ export async function aioquicClient(
   port: number,
   files: { cert: string },
   alpn: string,
-  options: readonly ("--exchange" | "--key-update")[] = ["--exchange"],
+  options: readonly ("--exchange" | "--key-update" | "--version-2")[] = ["--exchange"],
 ): Promise<Readonly<Record<string, unknown>>> {
   const args = ["--cert", files.cert, "--port", String(port), "--alpn", alpn, ...options];
   await using process = start("client", args);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { selfSignedCertificate } from "../support/certificate.ts";
 import { QuicSocket } from "../support/quic_socket.ts";
 import { AIOQUIC_PEER, aioquicClient, aioquicServer } from "./aioquic.ts";
@@ -80,5 +80,18 @@ peerTest(
     await using _process = server.process;
     await using path = new Forwarder(server.port, { loss: 0.01, reordering: 0.01, seed: 1 });
     await ourClient(path.insidePort, pinningTls(certificate), { exchange: true });
+  },
+);
+
+peerTest(
+  AIOQUIC_PEER,
+  "Our server tells aioquic's client, which begins with version 2, to speak version 1 (RFC 9000 §6)",
+  async () => {
+    const certificate = selfSignedCertificate("P-256");
+    using files = pemFiles(certificate);
+    await using socket = QuicSocket.server(certificateTls(certificate));
+    const [done] = await Promise.all([aioquicClient(socket.port, files, ALPN, ["--version-2"]), serveOne(socket)]);
+    deepStrictEqual(done, { type: "done", echo: "ok" });
+    strictEqual(socket.drops.get("unknown version"), 1);
   },
 );

@@ -41,11 +41,16 @@ async function serveConnection(incoming: Deno.QuicIncoming): Promise<void> {
   const streams: Promise<void>[] = [];
   try {
     const connection = await incoming.accept();
+    streams.push(returnDatagrams(connection));
     for await (const stream of connection.incomingBidirectionalStreams) streams.push(serveStream(stream));
   } catch {
     // The handshake failed or the connection ended: which of them is for the client's side of the test to assert.
   }
   await Promise.allSettled(streams);
+}
+
+async function returnDatagrams(connection: Deno.QuicConn): Promise<void> {
+  for (;;) await connection.sendDatagram(await connection.readDatagram());
 }
 
 /** Connects to 127.0.0.1, pins the certificate, and runs the echo and, when asked, the exchange. */
@@ -54,18 +59,27 @@ export async function runtimeClient(
   certificate: TestCertificate,
   options: { alpn: string; exchange: boolean; afterEcho?: () => void },
 ): Promise<void> {
-  const pinned = {
-    hostname: "127.0.0.1",
-    port,
-    serverName: "localhost",
-    alpnProtocols: [options.alpn],
-    // Not in the runtime's types: it passes the option of WebTransport through.
-    serverCertificateHashes: [{ algorithm: "sha-256", value: certificate.sha256 }],
-  };
-  const connection = await Deno.connectQuic(pinned);
+  const connection = await runtimeConnection(port, certificate, options.alpn);
   await echoOver(await connection.createBidirectionalStream(), "echo of the runtime");
   options.afterEcho?.();
   if (options.exchange) await exchangeOver(await connection.createBidirectionalStream());
   connection.close({ closeCode: 0, reason: "done" });
   await connection.closed;
+}
+
+/** Connects to 127.0.0.1 and pins the certificate. */
+export async function runtimeConnection(
+  port: number,
+  certificate: TestCertificate,
+  alpn: string,
+): Promise<Deno.QuicConn> {
+  const pinned = {
+    hostname: "127.0.0.1",
+    port,
+    serverName: "localhost",
+    alpnProtocols: [alpn],
+    // Not in the runtime's types: it passes the option of WebTransport through.
+    serverCertificateHashes: [{ algorithm: "sha-256", value: certificate.sha256 }],
+  };
+  return await Deno.connectQuic(pinned);
 }

@@ -42,6 +42,11 @@ export class QuicSocket implements AsyncDisposable {
     return this.#base.local.port;
   }
 
+  /** What the endpoint has passed over, and how often, by reason. */
+  get drops(): QuicEndpoint["drops"] {
+    return this.#endpoint.drops;
+  }
+
   /** Resolves when the handshake is complete. @throws {Error} With code and reason if it fails. */
   connect(
     port: number,

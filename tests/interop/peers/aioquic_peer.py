@@ -120,7 +120,10 @@ def make_configuration(options, is_client):
         is_client=is_client,
         alpn_protocols=[options.alpn],
         max_datagram_size=1200,
-        supported_versions=[QuicProtocolVersion.VERSION_1],
+        supported_versions=[QuicProtocolVersion.VERSION_2, QuicProtocolVersion.VERSION_1]
+        if options.version_2
+        else [QuicProtocolVersion.VERSION_1],
+        original_version=QuicProtocolVersion.VERSION_2 if options.version_2 else None,
         idle_timeout=20,
     )
 
@@ -135,6 +138,7 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--exchange", action="store_true")
     parser.add_argument("--key-update", action="store_true", help="client: change keys between echo and exchange")
+    parser.add_argument("--version-2", action="store_true", help="client: begin with QUIC version 2")
     parser.add_argument("--retry", action="store_true", help="server: validate addresses by Retry")
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
