@@ -5,8 +5,6 @@
  */
 
 import { DenoHost } from "../io/deno_host.ts";
-import { addressOf } from "../protocols/core/address.ts";
-import { scopeOf } from "../protocols/core/address_scope.ts";
 import { serve as startService } from "../service/serve.ts";
 import { acceptWebSocket } from "../signaling/websocket.ts";
 import { parseArgs, UsageError } from "./args.ts";
@@ -23,8 +21,8 @@ export const SERVE_HELP = `Runs what peers find each other by: a hub for signali
 
 usage: serve [options]
 
-  --listen IP:PORT   where the hub listens; default 0.0.0.0:8080
-  --stun IP:PORT     where the STUN server listens; may be repeated; default UDP 3478 of the same host
+  --listen HOST:PORT where the hub listens; default 0.0.0.0:8080
+  --stun HOST:PORT   where the STUN server listens; may be repeated; default UDP 3478 of the same host
   --token T          what clients must show
   --cert FILE        certificate chain, PEM; the hub is wss:// then
   --cert-key FILE    its key, PEM
@@ -59,19 +57,15 @@ export async function serve(words: readonly string[]): Promise<number> {
     ...(token === undefined ? {} : { token }),
     ...(tls === undefined ? {} : { tls }),
   });
-  const scheme = tls === undefined ? "ws" : "wss";
-  const url = `${scheme}://${service.address}/signal`;
+  const { urls, address } = service;
   const stunAddresses = service.stunAddresses.map(String);
-  status.tell({ type: "ready", url, stun: stunAddresses }, `hub at ${url}; stop with Ctrl-C`);
-  for (const missing of stunAddresses.length === 0 ? host.describeInterfaces().missing : []) status.note(missing);
-  status.note(stunAddresses.length === 0 ? "no STUN server: give --stun" : `STUN at UDP ${stunAddresses.join(", ")}`);
-  if (scopeOf(service.address) === "unspecified") {
-    const reachable = host.interfaces().filter((each) => !each.isLoopback && scopeOf(each.address) !== "link-local");
-    for (const { address } of reachable) {
-      const shown = addressOf(address.host, service.address.port);
-      status.note(`both sides say --signaling ${scheme}://${shown}`);
-    }
-  }
+  const everywhere = `${tls === undefined ? "ws" : "wss"}://localhost:${address.port}/signal`;
+  const [url = everywhere] = urls;
+  const where = urls.length > 0 ? url : `port ${address.port} of any address of this machine`;
+  status.tell({ type: "ready", url, stun: stunAddresses }, `hub at ${where}; stop with Ctrl-C`);
+  for (const note of service.notes) status.note(note);
+  status.note(`STUN at UDP ${stunAddresses.join(", ")}`);
+  if (urls.length > 0) status.note(`both sides say --signaling ${urls.join(", or both ")}`);
   await aborted(interrupted);
   return 0;
 }

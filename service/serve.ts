@@ -10,16 +10,15 @@ import { createServer as createHttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { Driver } from "../io/driver.ts";
 import type { Host } from "../io/host.ts";
-import { addressOf, parseAddress } from "../protocols/core/address.ts";
+import { resolveOwnAddress } from "../io/resolve.ts";
+import { addressOf } from "../protocols/core/address.ts";
 import type { Address } from "../protocols/core/address.ts";
-import { scopeOf } from "../protocols/core/address_scope.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import { equalSecrets } from "../protocols/crypto/constant_time.ts";
 import { sha256 } from "../protocols/crypto/hash.ts";
-import { DEFAULT_STUN_PORT } from "../signaling/hub_names.ts";
-import { MAX_STUN_SERVERS } from "../signaling/messages.ts";
 import { encodeText } from "../signaling/signed.ts";
 import { Hub, MAX_CLIENTS } from "./hub.ts";
+import { announcedStun, stunPlaces, urlHosts } from "./listen_addresses.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
@@ -58,9 +57,9 @@ export interface ServeOptions {
   /** Wall-clock milliseconds since 1970 at the host's monotonic instant 0. */
   readonly epochMs: number;
   readonly acceptUpgrade: AcceptUpgrade;
-  /** `IP:PORT` of the HTTP server; port 0 lets the system choose. @default {"0.0.0.0:8080"} */
+  /** `HOST:PORT` of the HTTP server, a name or an address of this machine; port 0 lets the system choose. @default {"0.0.0.0:8080"} */
   readonly listen?: string;
-  /** `IP:PORT` of each STUN server. @default UDP 3478 of the HTTP server's addresses */
+  /** `HOST:PORT` of each STUN server. @default UDP 3478 of the HTTP server's addresses */
   readonly stun?: readonly string[];
   /** What clients must show. */
   readonly token?: string;
@@ -74,6 +73,13 @@ export interface Service extends AsyncDisposable {
   readonly address: Address;
   /** Where the STUN server listens. */
   readonly stunAddresses: readonly Address[];
+  /**
+   * The hub's URLs for clients, likeliest first; none if the service listens everywhere and this machine's addresses are
+   * not known. Records are bound to the host in the URL, so both sides of a call have to use the same.
+   */
+  readonly urls: readonly string[];
+  /** What whoever runs the service should know, a line each. */
+  readonly notes: readonly string[];
   /** The text of `/metrics`. */
   metrics(): string;
   /** Closes everything; resolves when the sockets are closed. */
@@ -88,15 +94,15 @@ interface Connection {
 /**
  * Starts a service.
  *
- * @throws {TypeError} If an address is not `IP:PORT`.
- * @throws {Error} If an address cannot be bound.
+ * @throws {TypeError} If an address is not `HOST:PORT`.
+ * @throws {Error} If a name is not known or an address cannot be bound.
  */
 export async function serve(options: ServeOptions): Promise<Service> {
-  const listen = parseAddress(options.listen ?? DEFAULT_LISTEN);
-  const bases = bindStun(options.host, stunAddresses(options, listen));
-  const stunServers = announced(bases, listen);
-  const hub = new Hub<Connection>({ stunServers, epochMs: options.epochMs });
-  const running = new RunningService(options, { hub, bases });
+  const listen = await resolveOwnAddress(options.listen ?? DEFAULT_LISTEN);
+  const { addresses, notes } = await stunPlaces(options.host, options.stun, listen);
+  const bases = bindStun(options.host, addresses);
+  const hub = new Hub<Connection>({ stunServers: announcedStun(bases, listen), epochMs: options.epochMs });
+  const running = new RunningService(options, { hub, bases, notes });
   try {
     await running.listen(listen);
   } catch (cause) {
@@ -106,7 +112,14 @@ export async function serve(options: ServeOptions): Promise<Service> {
   return running;
 }
 
+interface ServiceParts {
+  readonly hub: Hub<Connection>;
+  readonly bases: readonly Base[];
+  readonly notes: readonly string[];
+}
+
 class RunningService implements Service {
+  readonly notes: readonly string[];
   readonly #options: ServeOptions;
   readonly #hub: Hub<Connection>;
   readonly #stun = new StunServer();
@@ -118,8 +131,9 @@ class RunningService implements Service {
   #address: Address | undefined;
   #refused = 0;
 
-  constructor(options: ServeOptions, parts: { readonly hub: Hub<Connection>; readonly bases: readonly Base[] }) {
+  constructor(options: ServeOptions, parts: ServiceParts) {
     this.#options = options;
+    this.notes = parts.notes;
     this.#hub = parts.hub;
     this.#bases = parts.bases;
     this.#tokenDigest = options.token === undefined ? undefined : sha256(encodeText(`Bearer ${options.token}`));
@@ -143,6 +157,12 @@ class RunningService implements Service {
 
   get stunAddresses(): readonly Address[] {
     return this.#bases.map((base) => base.local);
+  }
+
+  get urls(): readonly string[] {
+    const { host, listen = DEFAULT_LISTEN, tls } = this.#options;
+    const scheme = tls === undefined ? "ws" : "wss";
+    return urlHosts(host, listen, this.address).map((place) => `${scheme}://${place}${SIGNAL_PATH}`);
   }
 
   listen(address: Address): Promise<void> {
@@ -258,18 +278,6 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").split("?")[0] ?? "";
 }
 
-/** A socket that stands for all addresses answers from the wrong one where there are several: so one for each. */
-function stunAddresses(options: ServeOptions, listen: Address): Address[] {
-  const wanted = options.stun?.map(parseAddress) ?? [addressOf(listen.host, DEFAULT_STUN_PORT)];
-  return wanted.flatMap((address) => {
-    if (scopeOf(address) !== "unspecified") return [address];
-    return options.host.interfaces()
-      .filter((each) => each.address.family === 4 || address.family === 6)
-      .filter((each) => scopeOf(each.address) !== "link-local")
-      .map((each) => addressOf(each.address.host, address.port));
-  });
-}
-
 function bindStun(host: Host, addresses: readonly Address[]): Base[] {
   const bases: Base[] = [];
   for (const address of addresses) {
@@ -282,15 +290,6 @@ function bindStun(host: Host, addresses: readonly Address[]): Base[] {
     }
   }
   return bases;
-}
-
-/** `:PORT` where clients find the STUN server on the host they found the hub on. */
-function announced(bases: readonly Base[], listen: Address): string[] {
-  const isEverywhere = scopeOf(listen) === "unspecified";
-  const servers = bases.map(({ local }) =>
-    isEverywhere || local.host === listen.host ? `:${local.port}` : local.toString()
-  );
-  return [...new Set(servers)].slice(0, MAX_STUN_SERVERS);
 }
 
 function messageOf(cause: unknown): string {

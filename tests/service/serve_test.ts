@@ -1,10 +1,13 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/strict";
 import { DenoHost } from "../../io/deno_host.ts";
 import { Driver } from "../../io/driver.ts";
+import type { NetworkInterface } from "../../io/host.ts";
 import { dial, DialError, listen } from "../../mod.ts";
 import { addressOf } from "../../protocols/core/address.ts";
+import type { Address } from "../../protocols/core/address.ts";
 import { fromHex, toHex } from "../../protocols/core/bytes.ts";
 import type { Datagram, Machine } from "../../protocols/core/machine.ts";
+import { WILDCARD_STUN_NOTE } from "../../service/listen_addresses.ts";
 import { serve } from "../../service/serve.ts";
 import type { ServeOptions, Service } from "../../service/serve.ts";
 import { HubCaller } from "../../signaling/caller.ts";
@@ -197,11 +200,12 @@ Deno.test("serve answers nonsense with an error and a close", async () => {
   deepStrictEqual(await reader.read(), { done: true, value: undefined });
 });
 
-Deno.test("serve answers STUN on its own socket (RFC 8489 §14.2)", async () => {
-  await using service = await start();
+/** Asks from loopback, and returns where the answer came from and its attributes, next to what they ought to be. */
+async function askStun(
+  remote: Address,
+): Promise<{ readonly from: string; readonly said: string; readonly due: string }> {
   using host = new DenoHost();
   const { promise, resolve } = Promise.withResolvers<Datagram>();
-  const remote = service.stunAddresses[0]!;
   const queue: Datagram[] = [];
   const machine: Machine<never> = {
     handleDatagram: (datagram) => resolve({ ...datagram, payload: datagram.payload.slice() }),
@@ -215,9 +219,20 @@ Deno.test("serve answers STUN on its own socket (RFC 8489 §14.2)", async () => 
   queue.push({ base, remote, payload: fromHex("00010000 2112a442 000102030405060708090a0b") });
   driver.drain();
   const answer = await promise;
-  strictEqual(answer.remote, remote);
   const port = (base.local.port ^ 0x2112).toString(16).padStart(4, "0");
-  strictEqual(toHex(answer.payload.subarray(20)), `002000080001${port}5e12a443`);
+  return {
+    from: answer.remote.toString(),
+    said: toHex(answer.payload.subarray(20)),
+    due: `002000080001${port}5e12a443`,
+  };
+}
+
+Deno.test("serve answers STUN on its own socket (RFC 8489 §14.2)", async () => {
+  await using service = await start();
+  const remote = service.stunAddresses[0]!;
+  const { from, said, due } = await askStun(remote);
+  strictEqual(from, remote.toString());
+  strictEqual(said, due);
   match(service.metrics(), /traverse_stun_answers_total 1\n/);
 });
 
@@ -225,7 +240,45 @@ Deno.test("serve says what to do when an address is taken", async () => {
   await using service = await start();
   await rejects(start({ listen: service.address.toString() }), /Cannot listen on 127\.0\.0\.1:\d+: /);
   await rejects(start({ stun: [service.stunAddresses[0]!.toString()] }), /Give --stun another address/);
-  await rejects(start({ listen: "localhost:1" }), TypeError);
+  await rejects(start({ listen: "localhost" }), TypeError);
+  await rejects(start({ stun: ["127.0.0.1:65536"] }), TypeError);
+});
+
+Deno.test("serve listens on names, and its URL says the name", async () => {
+  await using service = await start({ listen: "localhost:0", stun: ["localhost:0"] });
+  const { port } = service.address;
+  deepStrictEqual(service.urls, [`ws://localhost:${port}/signal`]);
+  strictEqual(service.stunAddresses[0]!.host, service.address.host);
+  strictEqual(await (await fetch(`http://localhost:${port}/health`)).text(), "ok\n");
+  deepStrictEqual(service.notes, []);
+});
+
+Deno.test("serve that listens everywhere tells URLs with addresses of this machine", async () => {
+  await using service = await start({ listen: "0.0.0.0:0" });
+  const { port } = service.address;
+  ok(service.urls.length > 0);
+  for (const url of service.urls) match(url, new RegExp(`^ws://(?!0\\.0)\\d+\\.\\d+\\.\\d+\\.\\d+:${port}/signal$`));
+});
+
+/** A host that may not list its interfaces. */
+class BlindHost extends DenoHost {
+  override interfaces(): readonly NetworkInterface[] {
+    return [];
+  }
+}
+
+Deno.test("serve that does not know this machine's addresses has one STUN socket for all, and says so", async () => {
+  for (const wildcard of ["0.0.0.0", "[::]"]) {
+    await using service = await start({ host: new BlindHost(), listen: `${wildcard}:0`, stun: [`${wildcard}:0`] });
+    deepStrictEqual(service.urls, []);
+    deepStrictEqual(service.notes, [WILDCARD_STUN_NOTE]);
+    const [stun] = service.stunAddresses;
+    strictEqual(service.stunAddresses.length, 1);
+    strictEqual(stun!.toString(), `${wildcard}:${stun!.port}`);
+    const { from, said, due } = await askStun(addressOf("127.0.0.1", stun!.port));
+    strictEqual(from, `127.0.0.1:${stun!.port}`);
+    strictEqual(said, due);
+  }
 });
 
 Deno.test("serve that closes ends its channels", async () => {
