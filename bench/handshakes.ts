@@ -16,7 +16,7 @@ import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS, type EndpointConfig } from "../protocols/quic/config.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../protocols/quic/events.ts";
-import { collectGarbage, heapBytes } from "./support/heap.ts";
+import { collectGarbage, heapBytes, residentBytes } from "./support/heap.ts";
 import { report } from "./support/roles.ts";
 import { tlsSettings } from "./support/tls.ts";
 
@@ -76,7 +76,7 @@ async function main(count: number): Promise<void> {
     client.driver.drain();
   };
   /** Goes on until `upTo` connections were made and closed, and nothing is left of them; then looks at the heap. */
-  const measure = async (upTo: number): Promise<number> => {
+  const measure = async (upTo: number): Promise<{ readonly heap: number; readonly resident: number }> => {
     limit = upTo;
     for (let i = 0; i < CONCURRENCY; i++) connect();
     let [closed, waitedMs] = [state.closed, 0];
@@ -88,14 +88,16 @@ async function main(count: number): Promise<void> {
     }
     if (state.closed < upTo) throw new Error(`Nothing ends any more: ${state.closed} of ${upTo} connections did`);
     await collectGarbage();
-    return heapBytes();
+    return { heap: heapBytes(), resident: residentBytes() };
   };
   const begunAt = performance.now();
   const early = await measure(Math.ceil(count / 10));
   const late = await measure(count);
   const seconds = (performance.now() - begunAt) / 1000;
   const leftovers = [...client.leftovers, ...server.leftovers];
-  report({ type: "done", count, seconds, earlyBytes: early, lateBytes: late, grownBytes: late - early, leftovers });
+  const grownBytes = late.heap - early.heap;
+  const residentGrownBytes = late.resident - early.resident;
+  report({ type: "done", count, seconds, early, late, grownBytes, residentGrownBytes, leftovers });
   client.host[Symbol.dispose]();
   server.host[Symbol.dispose]();
 }

@@ -17,7 +17,13 @@ export const MAX_PIPE_GROWTH_BYTES: number = 32 * 2 ** 20;
 
 /** What was measured. */
 export interface MemoryResult {
-  readonly handshakes: { readonly count: number; readonly grownBytes: number; readonly leftovers: number };
+  readonly handshakes: {
+    readonly count: number;
+    /** After garbage collection: JavaScript's heap, and what the system gave the process. */
+    readonly grownBytes: number;
+    readonly residentGrownBytes: number;
+    readonly leftovers: number;
+  };
   readonly pipe: {
     readonly mebibytes: number;
     readonly pauseSeconds: number;
@@ -60,7 +66,8 @@ async function measureHandshakes(count: number): Promise<MemoryResult["handshake
   await using process = start("handshakes.ts", ["--count", String(count)], ["--v8-flags=--expose-gc"]);
   const done = await process.next("done");
   const leftovers = Array.isArray(done["leftovers"]) ? done["leftovers"].length : NaN;
-  return { count, grownBytes: Number(done["grownBytes"]), leftovers };
+  const residentGrownBytes = Number(done["residentGrownBytes"]);
+  return { count, grownBytes: Number(done["grownBytes"]), residentGrownBytes, leftovers };
 }
 
 async function measurePipe({ mebibytes, pauseSeconds }: MemoryOptions): Promise<MemoryResult["pipe"]> {
@@ -99,6 +106,7 @@ export function memoryTable({ handshakes, pipe }: MemoryResult): string {
       mebibytes(handshakes.grownBytes),
       mebibytes(MAX_HANDSHAKE_GROWTH_BYTES),
     ],
+    ["… resident memory", mebibytes(handshakes.residentGrownBytes), ""],
     ["tables that are not empty then", String(handshakes.leftovers), "0"],
     ...(["sender", "receiver"] as const).flatMap((end) => [
       [`${what}: heap of the ${end} grows by`, mebibytes(pipe[end].heapBytes), limit],
