@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Packet } from "../../lab/mod.ts";
-import { World } from "../support/virtual_world.ts";
+import { CALL_AT, World } from "../support/virtual_world.ts";
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -94,4 +94,32 @@ Deno.test("a listener that waits costs sixteen packets a minute, half of them UD
   strictEqual(Math.round(bytes.udp / minutes), 496);
   strictEqual(Math.round(bytes.tcp / minutes), 488);
   strictEqual(world.natOfB!.mappings().length, 2);
+});
+
+Deno.test("a session that is idle for an hour behind NATs that forget after 30 s lives, at eight packets a minute", () => {
+  const world = new World({ seed: 5, caller: NAT, listener: NAT, trace: { keepEvents: true } });
+  const listener = world.listen();
+  world.net.run({ until: CALL_AT });
+  const caller = world.dial();
+  world.net.run({ until: HOUR_MS });
+  const minutes = 20;
+  const between = world.net.trace.events.filter(({ type, at, where, packet }) =>
+    type === "sent" && where !== world.server.name && packet.protocol === "udp" && packet.destination.port !== 3478 &&
+    at >= 30 * MINUTE_MS && at < (30 + minutes) * MINUTE_MS
+  );
+  strictEqual(Math.round(between.length / minutes), 8);
+  // The caller speaks with nobody else any more.
+  ok(
+    !world.net.trace.events.some(({ type, at, where, packet }) =>
+      type === "sent" && where === world.a.name && at >= 30 * MINUTE_MS && packet.destination.host === world.hub.host
+    ),
+  );
+  const { connection } = caller.sessions[0]!;
+  const [askedAt, before] = [world.net.now, world.echo.returned];
+  world.echo.firstByteAt = undefined;
+  world.echo.ask(caller.sessions[0]!, caller);
+  world.net.run({ until: askedAt + SECOND_MS });
+  strictEqual(world.echo.returned, before + "hello");
+  strictEqual(world.echo.firstByteAt, askedAt + 155);
+  deepStrictEqual([connection.state, listener.sessions[0]!.connection.state], ["confirmed", "confirmed"]);
 });
