@@ -66,7 +66,11 @@ interface BoundSocket {
   readonly base: SocketBase;
   readonly socket: UdpSocket;
   readonly receiveBuffer: Uint8Array;
+  /** A wildcard IPv6 socket speaks to IPv4 too, in mapped addresses, which `addressOf` unmaps on the way in. */
+  readonly mapsIpv4: boolean;
   isClosed: boolean;
+  /** Ends the pause after many errors. */
+  endBackoff: (() => void) | undefined;
 }
 
 /** Sockets, clock, randomness and one alarm of this process. */
@@ -138,7 +142,14 @@ export class DenoHost implements Host {
       local: addressOf(local.host, addr.port),
       maxPayloadBytes: MAX_PAYLOAD_BYTES[local.family],
     };
-    const bound: BoundSocket = { base, socket, receiveBuffer: new Uint8Array(0x10000), isClosed: false };
+    const bound: BoundSocket = {
+      base,
+      socket,
+      receiveBuffer: new Uint8Array(0x10000),
+      mapsIpv4: local.host === "::",
+      isClosed: false,
+      endBackoff: undefined,
+    };
     this.#sockets.set(base, bound);
     void this.#receive(bound);
     return base;
@@ -149,6 +160,7 @@ export class DenoHost implements Host {
     if (bound === undefined) return;
     this.#sockets.delete(base);
     bound.isClosed = true;
+    bound.endBackoff?.();
     // What was sent before is on its way: the runtime finishes it.
     bound.socket.close();
   }
@@ -189,18 +201,21 @@ export class DenoHost implements Host {
       return;
     }
     const bytes = slot.fill(bound.base, remote, payload, start, end);
-    bound.socket.send(bytes, this.#destination(bound, remote)).then(slot.onSent, slot.onFailed);
+    try {
+      bound.socket.send(bytes, this.#destination(bound, remote)).then(slot.onSent, slot.onFailed);
+    } catch (error) {
+      this.#handleSent(slot, error);
+    }
   }
 
   #destination(bound: BoundSocket, remote: Address): Deno.NetAddr {
+    if (bound.mapsIpv4 && remote.family === 4) {
+      return { transport: "udp", hostname: `::ffff:${remote.host}`, port: remote.port };
+    }
     if (this.#lastDestination?.remote === remote) return this.#lastDestination.to;
     let to = this.#destinations.get(remote);
     if (to === undefined) {
-      // A wildcard IPv6 socket speaks to IPv4 in mapped addresses, which `addressOf` has unmapped on the way in.
-      const isMapped = bound.base.local.family === 6 && bound.base.local.host === "::" && remote.family === 4;
-      to = { transport: "udp", hostname: isMapped ? `::ffff:${remote.host}` : remote.host, port: remote.port };
-      // Such a destination is of use to that socket only.
-      if (isMapped) return to;
+      to = { transport: "udp", hostname: remote.host, port: remote.port };
       this.#destinations.set(remote, to);
     }
     this.#lastDestination = { remote, to };
@@ -235,7 +250,7 @@ export class DenoHost implements Host {
         this.#report(base, undefined, errorCode(error));
         errorCount++;
         // Some errors are of the socket's peers (a port unreachable), and the next read is good. Others stay.
-        if (errorCount >= MAX_IMMEDIATE_RECEIVE_ERRORS) await sleep(RECEIVE_BACKOFF_MS);
+        if (errorCount >= MAX_IMMEDIATE_RECEIVE_ERRORS) await backOff(bound);
         continue;
       }
       const [payload, from] = received;
@@ -352,8 +367,15 @@ function errorCode(error: unknown): string {
   return "code" in error && typeof error.code === "string" ? error.code : error.name;
 }
 
-function sleep(ms: number): Promise<void> {
+/** A pause that closing the socket ends. It keeps the process alive, as the receive does that it stands for. */
+function backOff(bound: BoundSocket): Promise<void> {
   return new Promise((resolve) => {
-    Deno.unrefTimer(setTimeout(resolve, ms));
+    const end = (): void => {
+      clearTimeout(timer);
+      bound.endBackoff = undefined;
+      resolve();
+    };
+    const timer = setTimeout(end, RECEIVE_BACKOFF_MS);
+    bound.endBackoff = end;
   });
 }

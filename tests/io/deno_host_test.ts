@@ -138,6 +138,41 @@ Deno.test("DenoHost waits when a socket keeps failing to receive", async () => {
   host[Symbol.dispose]();
 });
 
+Deno.test("DenoHost reports a socket that throws instead of failing", async () => {
+  const { host, socket, sink, base } = faked();
+  socket.sendOutcome = () => {
+    throw withCode("EINVAL");
+  };
+  const remote = addressOf("192.0.2.1", 9);
+  for (let i = 0; i < 200; i++) strictEqual(host.send({ base, remote, payload: new Uint8Array(3) }), true);
+  await settle(() => sink.errors.length > 0);
+  deepStrictEqual(sink.errors[199], { base, remote, code: "EINVAL" });
+  host[Symbol.dispose]();
+});
+
+Deno.test("DenoHost speaks to both families from a wildcard IPv6 socket, and to each from one of its own", async () => {
+  const a = new DenoHost();
+  const b = new DenoHost();
+  const [sinkOfA, sinkOfB] = [new RecordingSink(() => 0), new RecordingSink(() => 0)];
+  a.attach(sinkOfA);
+  b.attach(sinkOfB);
+  const four = b.bind(LOOPBACK);
+  const six = b.bind(addressOf("::1", 0));
+  const wildcard = a.bind(addressOf("::", 0));
+  const ownFour = a.bind(LOOPBACK);
+  for (const [base, remote] of [[ownFour, four.local], [wildcard, four.local], [wildcard, six.local]] as const) {
+    a.send({ base, remote, payload: Uint8Array.of(1) });
+  }
+  await settle(() => sinkOfB.received.length === 3);
+  deepStrictEqual(sinkOfB.received.map(({ remote }) => remote.family).sort(), [4, 4, 6]);
+  for (const { base, remote } of sinkOfB.received) b.send({ base, remote, payload: Uint8Array.of(2) });
+  await settle(() => sinkOfA.received.length === 3);
+  deepStrictEqual(sinkOfA.received.map(({ remote }) => remote).sort(), [four.local, four.local, six.local].sort());
+  deepStrictEqual([sinkOfA.errors, sinkOfB.errors], [[], []]);
+  a[Symbol.dispose]();
+  b[Symbol.dispose]();
+});
+
 Deno.test("DenoHost answers a flood before it ends", async () => {
   const socket = new FakeSocket();
   const from = { transport: "udp", hostname: "192.0.2.7", port: 7 } as const;
