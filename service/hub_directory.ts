@@ -10,10 +10,10 @@ import { isCurrent, RECORD_LIFETIME_MS } from "../signaling/trust.ts";
 import type { EarlyAdmission, ListenerRecord, Offer, Registration, Signed } from "../signaling/trust.ts";
 
 /** Keys with a record, connected or not: one whose owner is away makes room. */
-export const MAX_LISTENERS = 10_000;
+const MAX_LISTENERS = 10_000;
 
 /** Names that are held: one whose owner is away makes room. */
-export const MAX_NAMES = 20_000;
+const MAX_NAMES = 20_000;
 
 /** How long a name stays with the key that took it, after its owner was last seen. */
 export const NAME_HOLD_MS = 24 * 3_600_000;

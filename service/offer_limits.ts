@@ -11,7 +11,7 @@ import { OFFERS_PER_SECOND } from "../signaling/admission.ts";
 import { RateLimiter } from "../signaling/rate_limit.ts";
 
 /** Offers a second from one source. */
-export const OFFERS_PER_SECOND_PER_SOURCE = 32;
+const OFFERS_PER_SECOND_PER_SOURCE = 32;
 
 /**
  * Offers a second for one listener, and at once; counted apart for those it admits by key or ticket and for all others. A

@@ -25,13 +25,13 @@ import type { ServiceEvent } from "./service_machine.ts";
 import { StunServer } from "./stun_server.ts";
 
 /** Where a service listens unless told otherwise: everywhere, without certificate. */
-export const DEFAULT_LISTEN = "0.0.0.0:8080";
+const DEFAULT_LISTEN = "0.0.0.0:8080";
 
 /** Where the hub is. */
-export const SIGNAL_PATH = "/signal";
+const SIGNAL_PATH = "/signal";
 
 /** TCP connections at once: the hub's clients, and some who only ask for `/health` or are turned away. */
-export const MAX_CONNECTIONS: number = MAX_CLIENTS + 256;
+const MAX_CONNECTIONS = MAX_CLIENTS + 256;
 
 /** What a request may take: the longest offer in its header, and the patience of a bad mobile network. */
 const HTTP_LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 } as const;

@@ -14,7 +14,7 @@ export const ANSWERS_PER_SECOND = 50;
 export const ANSWER_BURST = 100;
 
 /** Addresses whose rate is remembered: the one unused for longest makes room. */
-export const MAX_TRACKED_SOURCES = 10_000;
+const MAX_TRACKED_SOURCES = 10_000;
 
 /** Answers that wait for the socket, at most: beyond, requests are dropped, and asked again. */
 export const MAX_QUEUED_ANSWERS = 256;

@@ -9,10 +9,10 @@ import { randomUnit } from "../protocols/core/random.ts";
 import type { Random } from "../protocols/core/random.ts";
 
 /** The first pause, in ms. */
-export const MIN_BACKOFF_MS = 500;
+const MIN_BACKOFF_MS = 500;
 
 /** The longest pause before it is spread, in ms. */
-export const MAX_BACKOFF_MS = 30_000;
+const MAX_BACKOFF_MS = 30_000;
 
 /** Counts attempts and says how long to wait for the next. */
 export class Backoff {

@@ -33,7 +33,7 @@ export const MAX_TICKET_LENGTH = 160;
 export const TICKET_SECRET_BYTES = 16;
 
 /** Length of the proof in an answer, in bytes. Guessing it takes 2^63 strings that somebody has to paste. */
-export const ANSWER_PROOF_BYTES = 8;
+const ANSWER_PROOF_BYTES = 8;
 
 /** A direct ticket is good for ten minutes. */
 export const TICKET_LIFETIME_MS = 600_000;

@@ -40,7 +40,7 @@ export const OFFER_LIFETIME_MS = 30_000;
 export const MAX_CLOCK_SKEW_MS = 120_000;
 
 /** Longest `host[:port]` of a hub, in bytes. */
-export const MAX_HUB_BYTES = 128;
+const MAX_HUB_BYTES = 128;
 
 /** Names: what is easy to say and cannot be taken for a ticket or a key. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
