@@ -30,7 +30,7 @@ export const MAX_CLIENTS = 10_000;
 export const MAX_CLIENTS_PER_SOURCE = 256;
 
 /** Messages a second from one client of its own accord, and how many at once. Beyond it is disconnected. */
-export const MESSAGES_PER_SECOND = 20;
+const MESSAGES_PER_SECOND = 20;
 export const MESSAGE_BURST = 60;
 
 /**
@@ -40,7 +40,7 @@ export const MESSAGE_BURST = 60;
 export const REPLIES_PER_OFFER = 4;
 
 /** Such replies that a listener may save up. */
-export const MAX_REPLIES_OWED = 256;
+const MAX_REPLIES_OWED = 256;
 
 /** Messages that wait to be sent to one client, at most. Beyond it is disconnected: it does not read. */
 export const MAX_QUEUED_MESSAGES = 128;
@@ -306,7 +306,7 @@ export class Hub<Client> implements HubMachine<Client> {
       // The same key came back on another connection, before the old one was found dead.
       const other = this.#clients.get(replaced);
       if (other !== undefined) other.listener = undefined;
-      this.#disconnect(replaced);
+      this.#reject(replaced, "replaced");
     }
     this.#send(client, { t: "registered", stun: this.#options.stunServers });
   }

@@ -393,6 +393,7 @@ function explainHubError(reason: HubErrorCode, hub: string): [CallFailure, strin
     case "malformed":
     case "nameTaken":
     case "stale":
+    case "replaced":
       return ["hub", `The hub ${hub} refuses our offer: ${reason}`];
     default:
       return unreachable(reason);

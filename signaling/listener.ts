@@ -41,10 +41,10 @@ import type { Offer } from "./trust.ts";
 export const KEEP_ALIVE_MS = 30_000;
 
 /** A hub that has not answered a ping, or a registration, for so long is lost. */
-export const REPLY_TIMEOUT_MS = 10_000;
+const REPLY_TIMEOUT_MS = 10_000;
 
 /** Pause between two records, so that candidates found one after the other go together. */
-export const MIN_PUBLISH_INTERVAL_MS = 250;
+const MIN_PUBLISH_INTERVAL_MS = 250;
 
 /** Messages that wait to be sent, at most: the carrier takes them as fast as it can. */
 const MAX_QUEUED_MESSAGES = 128;
@@ -160,7 +160,7 @@ export class HubListener implements ListenerMachine {
         break;
       case "pong":
         if (this.#state.name === "registered") this.#state = { ...this.#state, replyBy: Infinity };
-        // Not sooner: two listeners with one key throw each other out, and have to do so ever more slowly.
+        // Not sooner: whoever is let in and thrown out again has to come back ever more slowly.
         this.#backoff.reset();
         break;
       case "error":
@@ -405,6 +405,10 @@ export class HubListener implements ListenerMachine {
       case "version":
         this.#fail("hub", `The hub ${hub} is of another version: update the older of the two programs`);
         break;
+      case "replaced":
+        // Coming back would throw the other one out, and so on for ever.
+        this.#fail("replaced", `Another listener with our key has registered at ${hub}: use another --key on one side`);
+        break;
       // Passing troubles: another carrier after a pause.
       case "full":
       case "limited":
@@ -446,7 +450,7 @@ export class HubListener implements ListenerMachine {
     this.#events.push({ type: "refused", reason, caller });
   }
 
-  #fail(reason: "nameTaken" | "hub", message: string): void {
+  #fail(reason: "nameTaken" | "replaced" | "hub", message: string): void {
     this.#state = { name: "failed" };
     this.#messages.length = 0;
     this.#events.push({ type: "failed", reason, message });

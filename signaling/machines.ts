@@ -119,8 +119,8 @@ export type ListenerEvent =
   | { readonly type: "mispaste"; readonly message: string }
   /** `caller` is the key that signed, where one did. */
   | { readonly type: "refused"; readonly reason: Refusal; readonly caller: string | undefined }
-  /** Nobody can call us and trying again does not help: the name is another's, the token is wrong. */
-  | { readonly type: "failed"; readonly reason: "nameTaken" | "hub"; readonly message: string };
+  /** Nobody can call us and trying again does not help: the name is another's, our key has another listener, the token is wrong. */
+  | { readonly type: "failed"; readonly reason: "nameTaken" | "replaced" | "hub"; readonly message: string };
 
 /** The calling side of one call. */
 export interface CallerMachine extends MessageMachine<CallerEvent> {

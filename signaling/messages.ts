@@ -19,7 +19,7 @@ import { MAX_MESSAGE_LENGTH } from "./channel.ts";
 import { MAX_SIGNED_BYTES } from "./signed.ts";
 
 /** Said in the first message of each side; a hub answers another one with `error`. */
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 
 /** STUN servers in one message, at most. */
 export const MAX_STUN_SERVERS = 8;
@@ -30,8 +30,8 @@ const MAX_TEXT_LENGTH = 256;
 /** Why a listener, or the hub itself, turns a caller down. */
 export type RefusalCode = "denied" | "busy" | "limited" | "expired" | "ourself" | "unknown" | "misdirected";
 
-/** Why a hub does not do what it was asked. */
-export type HubErrorCode = "version" | "malformed" | "nameTaken" | "stale" | "full" | "limited";
+/** Why a hub does not do what it was asked, or any longer: `replaced` means that our key registered once more, elsewhere. */
+export type HubErrorCode = "version" | "malformed" | "nameTaken" | "stale" | "full" | "limited" | "replaced";
 
 /** What a hub gets. */
 export type ClientMessage =
@@ -76,6 +76,7 @@ const HUB_ERROR_CODES: readonly HubErrorCode[] = [
   "stale",
   "full",
   "limited",
+  "replaced",
 ];
 
 /** Writes a message. */

@@ -124,7 +124,7 @@ export type TraversalEvent =
   /** It is over: nothing will come of this machine any more. */
   | {
     readonly type: "failed";
-    readonly reason: TraversalFailure | "nameTaken";
+    readonly reason: TraversalFailure | "nameTaken" | "replaced";
     /** One line for people: what, why, what to try. */
     readonly message: string;
     readonly expected?: string;

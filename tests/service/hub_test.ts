@@ -223,7 +223,7 @@ Deno.test("Hub gives a key that comes back on another connection its place, and 
   bench.open("bob");
   bench.say("bob", register(BOB));
   bench.open("bob again");
-  deepStrictEqual(bench.say("bob again", register(BOB, later(1))), ["bob again registered"]);
+  deepStrictEqual(bench.say("bob again", register(BOB, later(1))), ["bob error replaced", "bob again registered"]);
   deepStrictEqual(bench.disconnected(), ["bob"]);
   bench.open("alice");
   deepStrictEqual(bench.say("alice", offer(ALICE)), ["alice answer", "bob again offer"]);

@@ -423,6 +423,24 @@ Deno.test("A listener comes back to a hub that restarted, and is reached as befo
   deepStrictEqual(exchange.log, ["alice>offer", "alice<answer", "bob<offer"]);
 });
 
+Deno.test("Of two listeners with one key the later is called, and the earlier ends with the reason", () => {
+  const exchange = new Exchange();
+  listen(exchange);
+  exchange.listenerEvents("bob");
+  exchange.advanceTo(1000);
+  listen(exchange, { client: "bob too" });
+  exchange.advanceTo(3_600_000);
+  const events = exchange.listenerEvents("bob");
+  deepStrictEqual(events, [{
+    type: "failed",
+    reason: "replaced",
+    message: "Another listener with our key has registered at hub.example: use another --key on one side",
+  }]);
+  ok(!exchange.listenerEvents("bob too").some(({ type }) => type === "unregistered"));
+  call(exchange);
+  strictEqual(eventsOf(exchange.listenerEvents("bob too"), "offer").length, 1);
+});
+
 Deno.test("An idle listener costs two messages each way a minute, and one record each half hour", () => {
   const exchange = new Exchange();
   listen(exchange);
