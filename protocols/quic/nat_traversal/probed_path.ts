@@ -117,9 +117,9 @@ export class ProbedPath {
     return this.#state.name === "sizing" || this.#state.name === "sized";
   }
 
-  /** Whether there is nothing more to come unless the peer is heard. */
-  get isFinished(): boolean {
-    return (this.#state.name === "sized" || this.#state.name === "failed") && this.#responses.length === 0;
+  /** Whether small datagrams were answered and none of 1200 bytes: it is of no use and not tried again. */
+  get isNarrow(): boolean {
+    return this.#state.name === "failed" && this.#state.reason === "too narrow";
   }
 
   /** When there is something to do, be it to send; `undefined` if only the peer can change that. */
@@ -169,11 +169,10 @@ export class ProbedPath {
     this.#receivedBytes += bytes;
     if (this.#responses.length === MAX_PENDING_RESPONSES) this.#responses.shift();
     this.#responses.push(data.slice());
-    const state = this.#state;
-    if (this.isAnswered || (state.name === "failed" && state.reason === "too narrow")) return;
+    if (this.isAnswered || this.isNarrow) return;
     // Whoever is heard can be reached now, as the NAT in between has let the peer in: do not wait for the next turn.
     this.#isTriggered = true;
-    if (state.name === "failed") this.restart(now);
+    if (this.#state.name === "failed") this.restart(now);
   }
 
   /**
@@ -202,8 +201,9 @@ export class ProbedPath {
     return this.#outstanding.some((other) => equalBytes(other.data, data));
   }
 
-  /** Begins the schedule of small probes again. What was asked before may still be answered. */
+  /** Begins the schedule of small probes again, where that may lead anywhere. What was asked before may still be answered. */
   restart(now: number): void {
+    if (this.isAnswered || this.isNarrow) return;
     this.#state = { name: "probing", startedAt: now, tries: 0, nextAt: now };
   }
 

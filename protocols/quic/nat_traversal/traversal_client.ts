@@ -185,7 +185,7 @@ export class TraversalClient implements NatTraversal {
     round.endsAt = now + ROUND_MS;
     // Section 4.2 of the draft: path validation of the pair starts at once.
     const path = this.#prober.open(request.pair.local.base, request.pair.remote, now);
-    if (!request.isRepeated && path?.isAnswered === false) path.restart(now);
+    if (!request.isRepeated) path?.restart(now);
     return request.frame;
   }
 
@@ -308,6 +308,7 @@ export class TraversalClient implements NatTraversal {
   /** Without a path every pair is; with one, those not tried that promise a better one by what their addresses are. */
   #isWanted(pair: Pair): boolean {
     const best = this.#best;
+    if (this.#prober.find(pair.local.base, pair.remote)?.isNarrow === true) return false;
     return best === undefined || (pair.timesAsked === 0 && compareRanks(pair.rank, best.rank) < 0);
   }
 
@@ -332,7 +333,9 @@ export class TraversalClient implements NatTraversal {
   #onRoundEnd(round: Round, now: number): void {
     this.#round = undefined;
     const best = this.#best;
-    this.#prober.close((path) => !path.isAnswered || (best?.path.state.name === "sized" && path !== best.path));
+    this.#prober.close((path) =>
+      (!path.isAnswered && !path.isNarrow) || (best?.path.state.name === "sized" && path !== best.path)
+    );
     if (best !== undefined) return;
     const nextAt = now + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_MS);

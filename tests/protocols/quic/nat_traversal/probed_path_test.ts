@@ -48,7 +48,7 @@ Deno.test("ProbedPath asks nine times: at once, after 33 ms, then at twice the t
   }
   strictEqual(new Set(sent.map(({ probe }) => probe.challenge?.join())).size, PROBE_TRIES);
   deepStrictEqual(path.state, { name: "failed", reason: "no answer" });
-  strictEqual(path.isFinished, true);
+  strictEqual(path.isNarrow, false);
 });
 
 Deno.test("ProbedPath fails 2 s after its last probe, and an answer until then counts", () => {
@@ -89,6 +89,8 @@ Deno.test("ProbedPath is too narrow if none of five full datagrams is answered, 
   deepStrictEqual(path.state, { name: "failed", reason: "too narrow" });
   path.onChallenge(DATA, 40, 7000);
   strictEqual(path.take(random, no, 7000)?.challenge, undefined);
+  path.restart(7000);
+  strictEqual(path.isNarrow, true);
   strictEqual(path.state.name, "failed");
 });
 
