@@ -6,11 +6,12 @@
 
 import { parseKeyList } from "../signaling/admission.ts";
 import type { AllowList } from "../signaling/admission.ts";
-import { decodeBase58, encodeBase58 } from "../signaling/base58.ts";
+import { base58Length, decodeBase58, encodeBase58 } from "../signaling/base58.ts";
 import { parseKey } from "../signaling/identity.ts";
 import { UsageError } from "./args.ts";
 
 const HEADER = "traverse-private-key-1";
+const SEED_BYTES = 32;
 
 /** A key file or key list cannot be used; the message says what to do. */
 export class KeyFileError extends Error {
@@ -20,10 +21,16 @@ export class KeyFileError extends Error {
 /** Reads the seed of a private key, 32 bytes. Needs `--allow-read`. @throws {KeyFileError} If there is none. */
 export async function readKeyFile(path: string): Promise<Uint8Array> {
   const text = await readText(path, `make one with: identity --key ${path}`);
-  const [header, encoded] = text.trim().split(/\s+/);
-  const seed = header === HEADER && encoded !== undefined ? decodeBase58(encoded) : undefined;
-  if (seed?.length !== 32) throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours`);
+  const seed = parseKeyFile(text);
+  if (seed === undefined) throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours, or not whole`);
   return seed;
+}
+
+/** The seed in the text of a key file; `undefined` if it is none. */
+export function parseKeyFile(text: string): Uint8Array | undefined {
+  const [header, encoded, ...rest] = text.trim().split(/\s+/, 3);
+  if (header !== HEADER || encoded?.length !== base58Length(SEED_BYTES) || rest.length > 0) return undefined;
+  return decodeBase58(encoded);
 }
 
 /**

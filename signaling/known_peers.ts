@@ -8,7 +8,7 @@ import { formatKey, parseKey } from "./identity.ts";
 import { NAME_PATTERN } from "./trust.ts";
 
 /** Pins kept in memory, at most: the oldest goes. */
-const MAX_PINS = 10_000;
+export const MAX_PINS = 10_000;
 
 /** Where pins are kept. */
 export interface KnownPeers {
@@ -31,9 +31,10 @@ export class KnownPeersTable implements KnownPeers {
   /**
    * Reads a file of pins. Empty lines and what follows `#` are passed over.
    *
-   * @throws {TypeError} If a line is none; the message says which.
+   * @throws {TypeError} If a line is none; the message says which. Then nothing is loaded.
    */
   load(text: string): void {
+    const pins = new Map<string, Uint8Array>();
     for (const [index, line] of text.split("\n").entries()) {
       const words = line.replace(/#.*/, "").trim().split(/\s+/);
       const [name, hub, keyText] = words;
@@ -42,8 +43,9 @@ export class KnownPeersTable implements KnownPeers {
       if (hub === undefined || key === undefined || words.length !== 3 || !NAME_PATTERN.test(name)) {
         throw new TypeError(`Cannot read known peers: line ${index + 1} is not "NAME HUB KEY"`);
       }
-      this.#pins.set(`${name} ${hub}`, key);
+      pins.set(`${name} ${hub}`, key);
     }
+    for (const [id, key] of pins) this.#keep(id, key);
   }
 
   lookup(hub: string, name: string): Uint8Array | undefined {
@@ -53,13 +55,17 @@ export class KnownPeersTable implements KnownPeers {
   pin(hub: string, name: string, key: Uint8Array): void {
     const id = `${name} ${hub}`;
     if (this.#pins.has(id)) return;
-    if (this.#pins.size >= MAX_PINS) {
+    this.#keep(id, key.slice());
+    this.#onPin?.(`${id} ${formatKey(key)}\n`);
+  }
+
+  #keep(id: string, key: Uint8Array): void {
+    if (!this.#pins.has(id) && this.#pins.size >= MAX_PINS) {
       for (const oldest of this.#pins.keys()) {
         this.#pins.delete(oldest);
         break;
       }
     }
-    this.#pins.set(id, key.slice());
-    this.#onPin?.(`${id} ${formatKey(key)}\n`);
+    this.#pins.set(id, key);
   }
 }

@@ -163,7 +163,9 @@ export function decodeHubMessage(text: string): HubMessage | OtherVersion | unde
 
 /** Whether the text is `HOST:PORT` or `[IPv6]:PORT`; an empty host means that of the hub. */
 export function isStunServer(text: string): boolean {
-  return text.length <= MAX_TEXT_LENGTH && /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]*):[1-9]\d{0,4}$/.test(text);
+  if (text.length > MAX_TEXT_LENGTH) return false;
+  const port = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]*):([1-9]\d{0,4})$/.exec(text)?.[1];
+  return port !== undefined && Number(port) <= 65535;
 }
 
 type JsonFields = ReadonlyMap<string, unknown>;

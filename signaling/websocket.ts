@@ -304,7 +304,7 @@ export function acceptWebSocket(
       close(): void {
         webSocket.close(1000);
       },
-    }, firstMessage(request));
+    }, readMessageHeader(request.headers[MESSAGE_HEADER]));
     webSocket.on("message", (data, isBinary) => {
       const text = isBinary ? undefined : textOf(data);
       if (text === undefined) webSocket.close(1003);
@@ -316,13 +316,16 @@ export function acceptWebSocket(
   });
 }
 
-function firstMessage(request: IncomingMessage): string | undefined {
-  const header = request.headers[MESSAGE_HEADER];
-  if (typeof header !== "string" || header.length > MAX_MESSAGE_HEADER_BYTES) return undefined;
+/**
+ * The first message, from the header of the upgrade request; `undefined` if there is none. What is not readable is an empty
+ * message: the hub answers it as it answers any other nonsense.
+ */
+export function readMessageHeader(header: string | readonly string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header !== "string" || header.length > MAX_MESSAGE_HEADER_BYTES) return "";
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(header, { alphabet: "base64url" }));
   } catch {
-    // The hub answers what it cannot read as it answers any other nonsense.
     return "";
   }
 }
