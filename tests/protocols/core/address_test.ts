@@ -1,5 +1,6 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { addressFromBytes, addressOf, isIpAddress, parseAddress } from "../../../protocols/core/address.ts";
+import { beginnings, damaged } from "../../support/damaged_text.ts";
 
 Deno.test("addressOf interns: equal addresses are one object", () => {
   strictEqual(addressOf("192.0.2.1", 4433), addressOf("192.0.2.1", 4433));
@@ -47,6 +48,25 @@ Deno.test("parseAddress reads both families and refuses the rest", () => {
     throws(() => parseAddress(bad), TypeError, bad);
   }
   throws(() => parseAddress("192.0.2.1:65536"), RangeError);
+});
+
+Deno.test("parseAddress cut short at every byte, or damaged, is another address or an error that says so", () => {
+  const seed = 5952;
+  for (const text of ["192.0.2.1:4433", "[2001:db8::192.0.2.1]:4433", "[fe80::1%eth0]:4433"]) {
+    const colon = text.lastIndexOf(":");
+    for (const head of beginnings(text)) {
+      if (head.length <= colon + 1) throws(() => parseAddress(head), TypeError, head);
+      else strictEqual(parseAddress(head).port, Number(head.slice(colon + 1)));
+    }
+    for (const other of damaged(text, seed, 3000)) {
+      try {
+        const address = parseAddress(other);
+        strictEqual(parseAddress(address.toString()), address, `seed ${seed}: ${other}`);
+      } catch (error) {
+        ok(error instanceof TypeError || error instanceof RangeError, `seed ${seed}: ${other}: ${error}`);
+      }
+    }
+  }
 });
 
 Deno.test("isIpAddress tells addresses from names", () => {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { toHex } from "../../../protocols/core/bytes.ts";
 import { SigningKey } from "../../../protocols/crypto/signature.ts";
@@ -6,6 +6,7 @@ import { rawPublicKeyCredential, x509Credential } from "../../../protocols/tls/c
 import { decodePem } from "../../../protocols/tls/pem.ts";
 import { subjectPublicKeyInfo } from "../../../protocols/tls/x509.ts";
 import { selfSignedCertificate } from "../../support/certificate.ts";
+import { beginnings, damaged } from "../../support/damaged_text.ts";
 import { CLIENT_KEY } from "../../support/tls_pair.ts";
 
 Deno.test("subjectPublicKeyInfo finds the key that the runtime finds (RFC 5280 §4.1)", () => {
@@ -31,6 +32,25 @@ Deno.test("x509Credential takes a chain with the key of its leaf only", () => {
   throws(() => x509Credential([], key), TypeError);
   throws(() => x509Credential([new Uint8Array(9)], key), TypeError);
   throws(() => x509Credential([one.der, new Uint8Array(60_000)], key), RangeError);
+});
+
+Deno.test("decodePem cut short at any byte has the blocks that are whole (RFC 7468 §3)", () => {
+  const { der, pem } = selfSignedCertificate("Ed25519");
+  const text = pem + pem;
+  const label = "-----END CERTIFICATE-----";
+  const ends = [text.indexOf(label) + label.length, text.lastIndexOf(label) + label.length];
+  for (const head of beginnings(text)) {
+    const whole = ends.filter((end) => end <= head.length).length;
+    deepStrictEqual(decodePem(head, "CERTIFICATE"), [der, der].slice(0, whole), `${head.length} characters`);
+  }
+  const seed = 7468;
+  for (const other of damaged(pem, seed, 3000)) {
+    try {
+      ok(decodePem(other, "CERTIFICATE").length <= 1);
+    } catch (error) {
+      ok(error instanceof TypeError, `seed ${seed}: ${other}: ${error}`);
+    }
+  }
 });
 
 Deno.test("decodePem reads every block of a label (RFC 7468)", () => {
