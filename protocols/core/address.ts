@@ -82,6 +82,7 @@ export function addressFromBytes(bytes: Uint8Array, port: number): Address {
  * Reads `192.0.2.1:4433` or `[2001:db8::1]:4433`.
  *
  * @throws {TypeError} If the text is neither.
+ * @throws {RangeError} If the port is out of range.
  */
 export function parseAddress(text: string): Address {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
