@@ -20,9 +20,12 @@ const OFFERS_PER_SECOND_PER_SOURCE = 32;
 export const OFFERS_PER_SECOND_PER_LISTENER = 10;
 export const OFFER_BURST_PER_LISTENER = 32;
 
-/** One source's share of that: several sources have to come together to use it up. */
+/**
+ * One source's share of that: several sources have to come together to use it up. A listener that admits everybody gives
+ * each call 9.2 s before it has another of its 32 places free; one source never has all of them.
+ */
 export const OFFERS_PER_SECOND_PER_SOURCE_AND_LISTENER = 2;
-export const OFFER_BURST_PER_SOURCE_AND_LISTENER = 16;
+export const OFFER_BURST_PER_SOURCE_AND_LISTENER = 12;
 
 /** Sources, callers and listeners whose rate is remembered, each: the one unused for longest makes room. */
 const MAX_TRACKED = 10_000;

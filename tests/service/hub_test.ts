@@ -18,6 +18,7 @@ import {
   OFFERS_PER_SECOND_PER_LISTENER,
   OFFERS_PER_SECOND_PER_SOURCE_AND_LISTENER,
 } from "../../service/offer_limits.ts";
+import { MAX_UNANSWERED_OFFERS } from "../../signaling/admission.ts";
 import { encodeMessage } from "../../signaling/messages.ts";
 import type { HubMessage } from "../../signaling/messages.ts";
 import { keyIdOf } from "../../signaling/identity.ts";
@@ -30,6 +31,7 @@ import {
   signRegistration,
 } from "../../signaling/trust.ts";
 import type { EarlyAdmission, ListenerRecord, Offer } from "../../signaling/trust.ts";
+import { DEFAULT_DIAL_TIMEOUT_MS } from "../../transports/dial.ts";
 import { offerOf, recordOf } from "../support/signed_things.ts";
 import { contextOf, EPOCH_MS } from "../support/signaling_exchange.ts";
 
@@ -396,6 +398,22 @@ Deno.test("Hub keeps a listener on whom one source presses 30 offers a second, a
   bench.advance(500);
   bench.open("eve", "192.0.2.3");
   deepStrictEqual(bench.say("eve", lateOffer(EVE, bench.now)), ["eve forwarded", "bob offer"]);
+});
+
+Deno.test("Hub leaves a listener that admits everybody a place for others, however hard one source presses", () => {
+  const bench = new Bench();
+  bench.open("bob");
+  bench.say("bob", register(BOB));
+  const flood = new Flood(bench);
+  // A flood all the time, and one that has saved up its burst.
+  for (const quietMs of [0, 60_000]) {
+    bench.advance(quietMs);
+    const before = flood.forwarded;
+    flood.run(Math.ceil(DEFAULT_DIAL_TIMEOUT_MS / 1000), { perSecond: 30, sources: ["192.0.2.66"] });
+    ok(flood.forwarded - before < MAX_UNANSWERED_OFFERS, `${flood.forwarded - before} of Bob's places are taken`);
+  }
+  bench.open("eve", "192.0.2.3");
+  deepStrictEqual(bench.say("eve", lateOffer(EVE, bench.now)), ["eve answer", "bob offer"]);
 });
 
 Deno.test("Hub keeps a listener on whom many sources press, and lets those through whom it admits", () => {
