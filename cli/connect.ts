@@ -34,7 +34,7 @@ export async function connect(words: readonly string[], library: Library): Promi
     string: [...PEER_OPTIONS.string, "known"],
   });
   const status = new Status(args.flag("json"));
-  const peer = onlyWord(args, "the ticket or name to call");
+  const peer = onlyWord(args, "The ticket or name to call");
   const keyPath = args.value("key");
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
   const known = await knownPeers(args.value("known"), status);

@@ -13,6 +13,7 @@ import type { CallTimes } from "../transports/traversal.ts";
 export class Status {
   readonly #json: boolean;
   readonly #write: (line: string) => void;
+  #lastNote: string | undefined;
 
   /** @param write Takes whole lines; by default they go to stderr. */
   constructor(json: boolean, write: (line: string) => void = writeStderr) {
@@ -20,9 +21,11 @@ export class Status {
     this.#write = write;
   }
 
-  /** Something that only people want to know. */
+  /** Something that only people want to know, and once is enough. */
   note(text: string): void {
-    if (!this.#json) this.#write(text);
+    if (this.#json || text === this.#lastNote) return;
+    this.#lastNote = text;
+    this.#write(text);
   }
 
   /** One fact, as data and in words. */
