@@ -117,11 +117,6 @@ export class ProbedPath {
     return this.#state.name === "sizing" || this.#state.name === "sized";
   }
 
-  /** Whether small datagrams were answered and none of 1200 bytes: it is of no use and not tried again. */
-  get isNarrow(): boolean {
-    return this.#state.name === "failed" && this.#state.reason === "too narrow";
-  }
-
   /** When there is something to do, be it to send; `undefined` if only the peer can change that. */
   get dueAt(): number | undefined {
     if (this.isBlocked) return this.#state.name === "probing" ? failsAt(this.#state) : undefined;
@@ -166,13 +161,13 @@ export class ProbedPath {
 
   /** The peer has sent PATH_CHALLENGE here; the data is copied. */
   onChallenge(data: Uint8Array, bytes: number, now: number): void {
+    if (this.#state.name === "failed") this.restart(now);
     this.#receivedBytes += bytes;
     if (this.#responses.length === MAX_PENDING_RESPONSES) this.#responses.shift();
     this.#responses.push(data.slice());
-    if (this.isAnswered || this.isNarrow) return;
+    if (this.isAnswered) return;
     // Whoever is heard can be reached now, as the NAT in between has let the peer in: do not wait for the next turn.
     this.#isTriggered = true;
-    if (this.#state.name === "failed") this.restart(now);
   }
 
   /**
@@ -201,10 +196,11 @@ export class ProbedPath {
     return this.#outstanding.some((other) => equalBytes(other.data, data));
   }
 
-  /** Begins the schedule of small probes again, where that may lead anywhere. What was asked before may still be answered. */
+  /** Begins again with small probes: what has answered once may be somebody else's by now. Late answers still count. */
   restart(now: number): void {
-    if (this.isAnswered || this.isNarrow) return;
     this.#state = { name: "probing", startedAt: now, tries: 0, nextAt: now };
+    this.#receivedBytes = 0;
+    this.#returnedBytes = 0;
   }
 
   /** Our host has no way there. */

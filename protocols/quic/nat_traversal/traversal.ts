@@ -71,7 +71,8 @@ export interface ProbeLeave {
 export type TraversalEvent =
   /**
    * Client: the peer answers on this path, in both directions, and no better path is known. Packets may take it now. It was
-   * asked with a small datagram; `pathSized` or `pathFailed` follows.
+   * asked with a small datagram; `pathSized` or `pathFailed` follows. A path that has disappointed before is not told of
+   * until its size is proven.
    */
   | { readonly type: "pathFound"; readonly base: Base; readonly remote: Address; readonly rttMs: number }
   /** The path carries 1200 bytes: RFC 9000 §8.2.1. */

@@ -39,9 +39,14 @@ export const MAX_REQUESTS = 16;
 export const MIN_ROUND_MS = 2500;
 /** How long after its last request a round is open: the whole schedule of probes of both ends, and a way there and back. */
 export const ROUND_MS = 7000;
-/** From the end of a round without a path to the next one; it doubles up to the limit. */
-export const FIRST_PAUSE_MS = 1000;
-export const MAX_PAUSE_MS = 60_000;
+/**
+ * From the end of the first round without a path to the second, and of any other to the next: as often as the budget of a
+ * target allows a whole schedule of probes.
+ */
+export const FIRST_PAUSE_MS = 5000;
+export const PAUSE_MS = 60_000;
+/** Paths that are remembered to have disappointed; one more forgets the oldest. */
+const MAX_DOUBTFUL_PATHS = 64;
 /** A path is clearly faster than another if it takes less than this share of its time, and is this much less. */
 const FASTER_SHARE = 0.8;
 const FASTER_BY_MS = 5;
@@ -83,6 +88,8 @@ export class TraversalClient implements NatTraversal {
   #nextRoundAt: number | undefined;
   #pauseMs = FIRST_PAUSE_MS;
   #best: Found | undefined;
+  /** Paths that have answered small datagrams, and not those of 1200 bytes. */
+  #doubtful: PathKey[] = [];
   /** Pairs may have become new, or wanted. */
   #isNewsDue = false;
   #isStopped = false;
@@ -130,6 +137,8 @@ export class TraversalClient implements NatTraversal {
   enable(): void {}
 
   restart(now: number): void {
+    // Whoever moved to a path that then went silent is not sent there again before it has shown that it carries 1200 bytes.
+    if (this.#best?.path.state.name === "sizing") this.#doubt(this.#best.path);
     this.#best = undefined;
     this.#round = undefined;
     this.#prober.close(() => true);
@@ -185,7 +194,7 @@ export class TraversalClient implements NatTraversal {
     round.endsAt = now + ROUND_MS;
     // Section 4.2 of the draft: path validation of the pair starts at once.
     const path = this.#prober.open(request.pair.local.base, request.pair.remote, now);
-    if (!request.isRepeated) path?.restart(now);
+    if (!request.isRepeated && path?.isAnswered === false) path.restart(now);
     return request.frame;
   }
 
@@ -308,7 +317,6 @@ export class TraversalClient implements NatTraversal {
   /** Without a path every pair is; with one, those not tried that promise a better one by what their addresses are. */
   #isWanted(pair: Pair): boolean {
     const best = this.#best;
-    if (this.#prober.find(pair.local.base, pair.remote)?.isNarrow === true) return false;
     return best === undefined || (pair.timesAsked === 0 && compareRanks(pair.rank, best.rank) < 0);
   }
 
@@ -333,12 +341,10 @@ export class TraversalClient implements NatTraversal {
   #onRoundEnd(round: Round, now: number): void {
     this.#round = undefined;
     const best = this.#best;
-    this.#prober.close((path) =>
-      (!path.isAnswered && !path.isNarrow) || (best?.path.state.name === "sized" && path !== best.path)
-    );
+    this.#prober.close((path) => !path.isAnswered || (best?.path.state.name === "sized" && path !== best.path));
     if (best !== undefined) return;
     const nextAt = now + this.#pauseMs;
-    this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_MS);
+    this.#pauseMs = PAUSE_MS;
     this.#nextRoundAt = nextAt;
     this.#events.push({ type: "roundFailed", round: round.number, nextAt });
   }
@@ -348,13 +354,14 @@ export class TraversalClient implements NatTraversal {
       const { path, change } = report;
       if (change === "failed") this.#onFailed(path, now);
       else this.#onAnswered(path);
-      if (change === "sized") this.#events.push({ type: "pathSized", base: path.base, remote: path.remote });
+      if (change === "sized") this.#onSized(path);
     }
   }
 
   #onAnswered(path: ProbedPath): void {
     const { state, base, remote } = path;
     if ((state.name !== "sizing" && state.name !== "sized") || this.#best?.path === path) return;
+    if (state.name === "sizing" && this.#isDoubtful(path)) return;
     const found = { path, rank: this.#table.rankOf(base, remote), rttMs: state.rttMs };
     if (this.#best !== undefined && !isBetter(found, this.#best)) return;
     this.#best = found;
@@ -367,7 +374,23 @@ export class TraversalClient implements NatTraversal {
     this.#withdraw();
   }
 
+  #onSized({ base, remote }: PathKey): void {
+    this.#doubtful = this.#doubtful.filter((other) => other.base !== base || other.remote !== remote);
+    this.#events.push({ type: "pathSized", base, remote });
+  }
+
+  #doubt({ base, remote }: PathKey): void {
+    if (this.#isDoubtful({ base, remote })) return;
+    if (this.#doubtful.length >= MAX_DOUBTFUL_PATHS) this.#doubtful.shift();
+    this.#doubtful.push({ base, remote });
+  }
+
+  #isDoubtful({ base, remote }: PathKey): boolean {
+    return this.#doubtful.some((other) => other.base === base && other.remote === remote);
+  }
+
   #onFailed(path: ProbedPath, now: number): void {
+    if (path.state.name === "failed" && path.state.reason === "too narrow") this.#doubt(path);
     if (this.#best?.path !== path) return;
     this.#events.push({ type: "pathFailed", base: path.base, remote: path.remote });
     this.#best = undefined;

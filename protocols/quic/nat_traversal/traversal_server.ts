@@ -251,8 +251,8 @@ export class TraversalServer implements NatTraversal {
       this.#refused++;
       return;
     }
-    const path = this.#prober.open(base, remote, now);
-    if (path?.state.name === "failed") path.restart(now);
+    // Also where it has answered before: a client that asks again has lost the path, and waits to be shown the way.
+    this.#prober.open(base, remote, now)?.restart(now);
   }
 
   /** Paths that have failed are done with; those that have answered stay: the client may come to use them. */

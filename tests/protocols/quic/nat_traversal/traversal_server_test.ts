@@ -176,12 +176,16 @@ Deno.test("TraversalServer answers a client that comes through another mapping, 
   strictEqual(server.onResponse(path, probe!.challenge!, 40, 100), true);
   strictEqual(server.isProven(path), true);
   strictEqual(server.probedPathId(path), probe!.id);
-  // 1200 bytes follow, and a new round leaves it alone.
+  // 1200 bytes follow, and a new round leaves it alone, unless it is asked for by name.
   punch(server, 2, 0, "198.51.100.1:4000", 100);
   const [full] = takeProbes(server, 100).filter(({ remote }) => remote === path.remote);
   deepStrictEqual([full!.isFullSize, full!.response], [true, undefined]);
   server.onResponse(path, full!.challenge!, 1200, 180);
   strictEqual(server.isProven(path), true);
+  deepStrictEqual(takeProbes(server, 200).filter(({ remote }) => remote === path.remote), []);
+  punch(server, 2, 0, "198.51.100.1:61234", 300);
+  const [again] = takeProbes(server, 300).filter(({ remote }) => remote === path.remote);
+  deepStrictEqual([again!.isFullSize, again!.id], [false, probe!.id]);
 });
 
 Deno.test("TraversalServer stops probing from a base that has no name any more", () => {
