@@ -22,7 +22,7 @@ export class KeyFileError extends Error {
 export async function readKeyFile(path: string): Promise<Uint8Array> {
   const text = await readText(path, `make one with: identity --key ${path}`);
   const seed = parseKeyFile(text);
-  if (seed === undefined) throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours, or not whole`);
+  if (seed === undefined) throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours`);
   return seed;
 }
 
