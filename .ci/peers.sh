@@ -52,5 +52,7 @@ python_peer aioquic 1.7.2
 python_peer aioice 0.13.0
 npm_peer @number0/iroh 1.1.0
 system_tool turnserver coturn
+system_tool gtlsclient ngtcp2-client
+system_tool gtlsserver ngtcp2-server
 system_tool nft nftables
 system_tool ip iproute2
