@@ -258,7 +258,7 @@ export async function dial(options: DialOptions): Promise<Session> {
   const context = machineContext(host, options);
   const callee = parseCallee(options.peer, context.epochMs + host.now());
   const signaling = signalingFor(callee, options);
-  const caller = callerFor(callee, signaling, context, options);
+  const caller = callerFor(callee, signaling, host, context, options);
   const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
   const stunServers = named.length > 0 || signaling.hub === undefined ? named : [conventionalStunServer(signaling.hub)];
   return await dialWith(nodeOptions(host, context, signaling, stunServers, options), caller);
@@ -325,11 +325,13 @@ function signalingFor(callee: Callee, options: DialOptions): Signaling {
 function callerFor(
   callee: Callee,
   signaling: Signaling,
+  host: Host,
   context: MachineContext,
   { known }: DialOptions,
 ): CallerMachine {
-  if (callee.kind === "direct") return new TicketCaller({ ...context, ticket: callee });
-  return new HubCaller({ ...context, hub: signaling.hub ?? signaling.name, callee, known: known ?? pinnedInMemory });
+  if (callee.kind === "direct") return new TicketCaller(onWallClock(host, { ...context, ticket: callee }));
+  const hub = signaling.hub ?? signaling.name;
+  return new HubCaller(onWallClock(host, { ...context, hub, callee, known: known ?? pinnedInMemory }));
 }
 
 function listenerFor(
@@ -338,16 +340,23 @@ function listenerFor(
   context: MachineContext,
   { name, allow, stun }: ListenOptions,
 ): ListenerMachine {
-  if (signaling.dialogue === "paste") return new TicketListener({ ...context, stunServers: stun ?? [] });
+  if (signaling.dialogue === "paste") {
+    return new TicketListener(onWallClock(host, { ...context, stunServers: stun ?? [] }));
+  }
   const secret = randomBytes(host.random, TICKET_SECRET_BYTES);
-  return new HubListener({
+  return new HubListener(onWallClock(host, {
     ...context,
     hub: signaling.hub ?? signaling.name,
     allow: allow ?? ALLOW_TICKET_ONLY,
     ...(name === undefined ? {} : { name }),
     // A hub without a URL, such as one in memory, cannot be named in a ticket.
     ...(signaling.url === undefined ? {} : { ticket: { secret, hubUrl: signaling.url, stunServers: stun ?? [] } }),
-  });
+  }));
+}
+
+/** Has the wall clock asked anew each time: a laptop that slept wakes up in another hour than its monotonic clock says. */
+function onWallClock<T extends { readonly epochMs: number }>(host: Host, options: T): T {
+  return Object.defineProperty(options, "epochMs", { get: () => host.epochMs });
 }
 
 function nodeOptions(
