@@ -212,6 +212,7 @@ export class Session {
       case "verifyPeer":
       case "pathChanged":
       case "pathValidated":
+      case "pathFailed":
       case "keyLog":
         return;
       default:

@@ -38,6 +38,8 @@ export interface TransportSettings {
   readonly maxDatagramFrameBytes: number;
   /** Longest wait before an acknowledgement: RFC 9000 §13.2.1. */
   readonly maxAckDelayMs: number;
+  /** Asks the peer to stay where it is: RFC 9000 §18.2. A NAT may move it all the same. */
+  readonly disableActiveMigration: boolean;
 }
 
 /** What holds where nothing is said. */
@@ -57,6 +59,7 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   maxUnidirectionalStreams: 100,
   maxDatagramFrameBytes: 65_535,
   maxAckDelayMs: 25,
+  disableActiveMigration: false,
 });
 
 /** How an endpoint accepts connections. */

@@ -16,7 +16,7 @@ import type { CloseReason, State } from "./connection_state.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
-import { onPathTimeout, pathTimeoutAt } from "./migration.ts";
+import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from "./migration.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { Receiver } from "./receive.ts";
 import { onLossTimeout } from "./recovery.ts";
@@ -293,6 +293,41 @@ export class QuicConnection {
   /** Keying material that only the two ends know: RFC 8446 §7.5. @throws {TypeError} Before the handshake is complete. */
   exportKeyingMaterial(label: string, context: Uint8Array, lengthBytes: number): Uint8Array {
     return this.#parts.handshake.exportKeyingMaterial(label, context, lengthBytes);
+  }
+
+  // Commands: paths.
+
+  /**
+   * Asks the peer whether it can be reached on a path that need not be in use: RFC 9000 §9.1. `pathValidated` or
+   * `pathFailed` tells. The address is taken on trust: up to a few datagrams of 1200 bytes go there.
+   *
+   * @returns Whether it is asked. Not before `handshakeConfirmed`; not if the peer forbids other paths; not without an unused
+   * connection ID of the peer, of which more come as paths are given up.
+   */
+  probePath(base: Base, remote: Address, now: number): boolean {
+    const isAsked = probePath(this.#parts, { base, remote }, now);
+    this.#host.wake();
+    return isAsked;
+  }
+
+  /**
+   * Moves the connection to another path: RFC 9000 §9.2. One that is not validated is validated meanwhile; if that fails,
+   * the connection goes back (`pathFailed`, `pathChanged`). Nothing that is being sent is lost by it.
+   *
+   * @returns Whether it moved. Not for the reasons of `probePath`, and not to an address of the server that was never validated.
+   * @throws {TypeError} On a server, which never moves by itself.
+   */
+  migrate(base: Base, remote: Address, now: number): boolean {
+    if (this.role === "server") throw new TypeError("Cannot migrate: only a client does, RFC 9000 §9");
+    const hasMoved = migrate(this.#parts, { base, remote }, now);
+    this.#host.wake();
+    return hasMoved;
+  }
+
+  /** Forgets a path, be it being probed, so that its connection ID serves another. Nothing happens to the path in use. */
+  abandonPath(base: Base, remote: Address): void {
+    abandonPath(this.#parts, { base, remote });
+    this.#host.wake();
   }
 
   // Commands: early dial.

@@ -8,7 +8,7 @@
 import type { Random } from "../core/random.ts";
 import type { TransportSettings } from "./config.ts";
 import type { CongestionController } from "./congestion.ts";
-import type { LocalConnectionIds, RemoteConnectionIds } from "./connection_ids.ts";
+import type { LocalConnectionIds } from "./connection_ids.ts";
 import type { ConnectionState } from "./connection_state.ts";
 import type { Datagrams } from "./datagrams.ts";
 import type { ConnectionEvent, DropReason } from "./events.ts";
@@ -19,7 +19,8 @@ import type { KeyUpdate } from "./key_update.ts";
 import type { LossDetection } from "./loss_detection.ts";
 import type { Mtu } from "./mtu.ts";
 import type { Pacer } from "./pacer.ts";
-import type { Paths } from "./path.ts";
+import type { Paths } from "./paths.ts";
+import type { RemoteConnectionIds } from "./remote_connection_ids.ts";
 import type { Rtt } from "./rtt.ts";
 import type { Role } from "./stream_id.ts";
 import type { Streams } from "./streams.ts";
@@ -70,8 +71,6 @@ export interface EarlyDial {
 export interface Epoch {
   /** Which run of packets congestion window and RTT belong to: packets sent before a reset are not shown to them. */
   id: number;
-  /** Newest of our connection IDs that the peer has moved with. */
-  peerUsesSequenceNumber: number;
 }
 
 /** The parts of one connection. */

@@ -11,7 +11,7 @@ import type { Random } from "../core/random.ts";
 import type { AeadBackend } from "../crypto/aead.ts";
 import type { TlsSettings, TransportSettings } from "./config.ts";
 import { NewReno } from "./congestion.ts";
-import { ACTIVE_CONNECTION_ID_LIMIT, LocalConnectionIds, RemoteConnectionIds } from "./connection_ids.ts";
+import { LocalConnectionIds } from "./connection_ids.ts";
 import type { ConnectionIdRegistry } from "./connection_ids.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { ConnectionState } from "./connection_state.ts";
@@ -26,7 +26,8 @@ import { Mtu } from "./mtu.ts";
 import { Pacer } from "./pacer.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketSpace } from "./packet_space.ts";
-import { Paths } from "./path.ts";
+import { Paths } from "./paths.ts";
+import { ACTIVE_CONNECTION_ID_LIMIT, RemoteConnectionIds } from "./remote_connection_ids.ts";
 import { Rtt } from "./rtt.ts";
 import type { Role } from "./stream_id.ts";
 import { Streams } from "./streams.ts";
@@ -115,7 +116,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     idle,
     pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
     earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
-    epoch: { id: 0, peerUsesSequenceNumber: 0 },
+    epoch: { id: 0 },
     counters: {
       sentBytes: 0,
       sentDatagrams: 0,
@@ -148,6 +149,7 @@ function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
     initialMaxStreamsBidi: transport.maxBidirectionalStreams,
     initialMaxStreamsUni: transport.maxUnidirectionalStreams,
     maxAckDelayMs: transport.maxAckDelayMs,
+    disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: ACTIVE_CONNECTION_ID_LIMIT,
     initialSourceConnectionId: local.connectionId,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,

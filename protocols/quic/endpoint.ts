@@ -24,6 +24,7 @@ import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { DropReason, EndpointEvent } from "./events.ts";
 import { Fifo } from "./fifo.ts";
 import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";
+import { MAX_PATHS } from "./paths.ts";
 import { MIN_STATELESS_RESET_BYTES } from "./receive.ts";
 import { Routes } from "./routes.ts";
 
@@ -421,16 +422,23 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     }
     if (entry.initialKey !== undefined) this.#initials.delete(entry.initialKey);
     entry.initialKey = undefined;
-    for (const remote of entry.remotes) {
-      const entries = this.#byRemote.get(remote);
-      entries?.delete(entry);
-      if (entries?.size === 0) this.#byRemote.delete(remote);
-    }
-    entry.remotes.clear();
+    for (const remote of entry.remotes) this.#removeRemote(entry, remote);
+  }
+
+  #removeRemote(entry: Entry, remote: Address): void {
+    const entries = this.#byRemote.get(remote);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#byRemote.delete(remote);
+    entry.remotes.delete(remote);
   }
 
   #addRemote(entry: Entry, remote: Address): void {
     if (!this.#entries.has(entry)) return;
+    // Of a connection that moves on and on the latest are enough.
+    for (const oldest of entry.remotes) {
+      if (entry.remotes.size < MAX_PATHS) break;
+      this.#removeRemote(entry, oldest);
+    }
     let entries = this.#byRemote.get(remote);
     if (entries === undefined) this.#byRemote.set(remote, entries = new Set());
     entries.add(entry);

@@ -46,10 +46,12 @@ export type ConnectionEvent =
   | { readonly type: "streamsAvailable"; readonly directionality: Directionality }
   /** `readDatagram` has something. */
   | { readonly type: "datagramReadable" }
-  /** The connection has moved to another path, by the peer's doing: RFC 9000 §9.3. */
+  /** The connection has moved to another path: we did, or the peer, or it has gone back: RFC 9000 §9. */
   | { readonly type: "pathChanged"; readonly base: Base; readonly remote: Address }
-  /** The path in use was validated: RFC 9000 §8.2. */
+  /** A path was validated: the one in use, or one that `probePath` named: RFC 9000 §8.2. */
   | { readonly type: "pathValidated"; readonly base: Base; readonly remote: Address }
+  /** A path was not validated: one in use, which the connection has left, or one that `probePath` named. */
+  | { readonly type: "pathFailed"; readonly base: Base; readonly remote: Address }
   /** A secret, for `SSLKEYLOGFILE`; only if the TLS settings ask for it. */
   | {
     readonly type: "keyLog";

@@ -1,45 +1,130 @@
 /**
- * Moving a connection to another path because the peer did, and proving that the peer is there: RFC 9000 §8.2, §9.
+ * Moving a connection to another path, because the peer did or because we want to, and proving that a path works:
+ * RFC 9000 §8.2, §9.
  *
  * @module
  */
 
 import type { ConnectionParts } from "./connection_parts.ts";
-import type { Path } from "./path.ts";
 import { useDatagramSize } from "./establishment.ts";
+import type { Path, PathKey } from "./path.ts";
 import { INITIAL_RTT_MS } from "./rtt.ts";
 import { finish } from "./termination.ts";
 
 /** RFC 9000 §8.2.4: how many probe timeouts validation may take. */
 const VALIDATION_PROBE_TIMEOUTS = 3;
+/** How many probe timeouts a path that was left is kept: what was sent there may still be under way, to its connection ID. */
+const ABANDON_PROBE_TIMEOUTS = 3;
+/** How long a path is kept on which the peer was heard and which it does not use: probing and moving take seconds. */
+export const UNUSED_PATH_MS = 30_000;
 
 /**
- * The peer's newest packet came over another path: RFC 9000 §9.3.
+ * Opens a path if it is new, and proves it: RFC 9000 §9.1.
  *
- * @param usedSequenceNumber Of the connection ID of ours that the packet was addressed to.
+ * @returns Whether challenges leave now; not before the handshake is confirmed, not where the peer does not want to be
+ * reached from elsewhere, and not without a connection ID for the path.
  */
-export function migrate(parts: ConnectionParts, path: Path, usedSequenceNumber: number, now: number): void {
-  const previous = parts.paths.active;
-  parts.paths.migrate(path);
-  // RFC 9000 §9.5: a peer that moved by its own will has taken a fresh ID, and gets one; after a NAT's doing the old one
-  // stays, as the peer knows of nothing.
-  if (usedSequenceNumber > parts.epoch.peerUsesSequenceNumber) {
-    parts.epoch.peerUsesSequenceNumber = usedSequenceNumber;
-    parts.remoteIds.advance();
+export function probePath(parts: ConnectionParts, { base, remote }: PathKey, now: number): boolean {
+  if (!mayOpenPaths(parts)) return false;
+  const path = parts.paths.find(base, remote) ?? openPath(parts, { base, remote });
+  if (path === undefined || !claimConnectionId(parts, path)) return false;
+  path.isAsked = true;
+  path.abandonAt = undefined;
+  startValidation(parts, path, now);
+  return true;
+}
+
+/**
+ * A client moves: RFC 9000 §9.2.
+ *
+ * @returns Whether it did. The server's address has to be a proven one: the path's own, or that of another path.
+ */
+export function migrate(parts: ConnectionParts, { base, remote }: PathKey, now: number): boolean {
+  const { paths } = parts;
+  if (!mayOpenPaths(parts)) return false;
+  const known = paths.find(base, remote);
+  if (known === paths.active) return true;
+  // RFC 9000 §9, §21.5.3: nothing but probes goes where nobody has shown to be.
+  if (!paths.all.some((path) => path.remote === remote && path.isValidated)) return false;
+  const path = known ?? openPath(parts, { base, remote });
+  if (path === undefined || !claimConnectionId(parts, path)) return false;
+  const isProven = path.isValidated;
+  moveTo(parts, path, now);
+  if (isProven) leaveFallback(parts, now);
+  else if (!path.isValidating) startValidation(parts, path, now);
+  // RFC 9000 §9.2: what is not a probe tells the server where we are.
+  parts.pending.isPingDue = true;
+  return true;
+}
+
+/** Forgets a path that is not in use and retires its connection ID: RFC 9000 §5.1.2. */
+export function abandonPath(parts: ConnectionParts, { base, remote }: PathKey): void {
+  const path = parts.paths.find(base, remote);
+  if (path !== undefined) forget(parts, path);
+}
+
+/** A path on which the peer was heard for the first time. */
+export function addPeerPath(parts: ConnectionParts, { base, remote }: PathKey, now: number): Path {
+  makeRoom(parts);
+  const path = parts.paths.add(base, remote, { isOurs: false });
+  path.abandonAt = now + UNUSED_PATH_MS;
+  return path;
+}
+
+/**
+ * Has a path use a connection ID of the peer that no other path uses: RFC 9000 §9.5. Only where the peer shows by using its
+ * old one that it knows of no move, a NAT having moved it, ours stays as well.
+ *
+ * @returns Whether it has one: without, nothing can be said on the path.
+ */
+export function claimConnectionId(parts: ConnectionParts, path: Path): boolean {
+  const { remoteIds, paths: { active } } = parts;
+  const isMovedByNat = !path.isOurs && path.base === active.base &&
+    path.usedSequenceNumber === active.usedSequenceNumber;
+  if (isMovedByNat && remoteIds.of(path.id) === undefined) remoteIds.share(path.id, active.id);
+  return remoteIds.claim(path.id);
+}
+
+/** The peer retires an ID of ours: it has given up the path that it used it on, and ours for that path is free too. */
+export function onPeerRetired(parts: ConnectionParts, sequenceNumber: number): void {
+  const { active, all, fallback } = parts.paths;
+  for (const path of all) {
+    if (path === active || path === fallback || path.isOurs || path.usedSequenceNumber !== sequenceNumber) continue;
+    forget(parts, path);
   }
-  if (!path.isValidated && !path.isValidating) startValidation(parts, path, now);
+}
+
+/** The client's newest packet came over another path: RFC 9000 §9.3. */
+export function followPeer(parts: ConnectionParts, path: Path, now: number): void {
+  const { paths, remoteIds } = parts;
+  const previous = paths.active;
+  // It was moved by a NAT and now moves by itself.
+  const isOwnWill = path.usedSequenceNumber !== previous.usedSequenceNumber;
+  if (isOwnWill && remoteIds.isShared(path.id, previous.id)) remoteIds.renew(path.id);
+  // RFC 9000 §9.5: without an ID for the path there is no way to respond; the client, staying there, gives us one.
+  if (!claimConnectionId(parts, path)) return;
+  const isProven = path.isValidated;
+  moveTo(parts, path, now);
+  if (isProven) leaveFallback(parts, now);
+  else if (!path.isValidating) startValidation(parts, path, now);
   // RFC 9000 §9.3.3: somebody may have copied packets from off the path; the peer then answers on the old one.
   if (!previous.isValidating) startValidation(parts, previous, now);
-  changePath(parts, previous);
 }
 
 /** A PATH_RESPONSE came in: RFC 9000 §8.2.3. On which path does not matter. */
-export function validatePath(parts: ConnectionParts, data: Uint8Array): void {
-  for (const path of parts.paths.all) {
+export function validatePath(parts: ConnectionParts, data: Uint8Array, now: number): void {
+  const { paths } = parts;
+  for (const path of paths.all) {
     const wasValidated = path.isValidated;
-    if (!path.onResponse(data)) continue;
-    parts.paths.onValidated(path);
-    if (path === parts.paths.active && !wasValidated) {
+    if (!path.onResponse(data, now)) continue;
+    const isActive = path === paths.active;
+    if (isActive) {
+      // RFC 9002 §6.2.2: no sample, but better than what is assumed.
+      if (path.rttMs !== undefined) parts.rtt.provide(path.rttMs);
+      leaveFallback(parts, now);
+    }
+    if (path.isAsked || (isActive && !wasValidated)) {
+      path.isAsked = false;
       parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote });
     }
     return;
@@ -48,14 +133,16 @@ export function validatePath(parts: ConnectionParts, data: Uint8Array): void {
 
 /** The timer `path` rang. */
 export function onPathTimeout(parts: ConnectionParts, now: number): void {
-  for (const path of parts.paths.all) {
-    if (!path.onTimeout(now)) continue;
-    const previous = parts.paths.active;
-    if (!parts.paths.onValidationFailed(path)) {
-      // RFC 9000 §9.3.2: without a path there is nobody to tell.
-      return finish(parts, { by: "transport", code: 0x10, reason: "The peer does not answer on its new path" });
+  const { paths } = parts;
+  for (const path of paths.all) {
+    if (path.onTimeout(now)) {
+      onValidationFailed(parts, path);
+      if (!parts.state.isOpen) return;
     }
-    if (parts.paths.active !== previous) changePath(parts, previous);
+    if (path.abandonAt !== undefined && path.abandonAt <= now) {
+      path.abandonAt = undefined;
+      forget(parts, path);
+    }
   }
 }
 
@@ -69,9 +156,94 @@ export function pathTimeoutAt(parts: ConnectionParts): number | undefined {
   return first;
 }
 
+function mayOpenPaths(parts: ConnectionParts): boolean {
+  const { handshake, remoteIds, role, state } = parts;
+  // RFC 9000 §9: not before the handshake is confirmed; §9.5: not towards a peer whose IDs cannot tell paths apart.
+  if (!state.isConfirmed || remoteIds.isEmpty) return false;
+  return role === "server" || handshake.peerParameters?.disableActiveMigration !== true;
+}
+
+/** @returns `undefined` if there is no connection ID for it. */
+function openPath(parts: ConnectionParts, { base, remote }: PathKey): Path | undefined {
+  if (!parts.remoteIds.hasSpare) return undefined;
+  makeRoom(parts);
+  return parts.paths.add(base, remote, { isOurs: true });
+}
+
+function makeRoom(parts: ConnectionParts): void {
+  const { superfluous } = parts.paths;
+  if (superfluous !== undefined) forget(parts, superfluous);
+}
+
+function forget(parts: ConnectionParts, path: Path): void {
+  if (!parts.paths.remove(path)) return;
+  parts.remoteIds.release(path.id);
+  if (path.isAsked) parts.events.push({ type: "pathFailed", base: path.base, remote: path.remote });
+}
+
 function startValidation(parts: ConnectionParts, path: Path, now: number): void {
   const intervalMs = Math.max(parts.loss.ptoMs, 3 * INITIAL_RTT_MS);
   path.startValidation({ intervalMs: parts.loss.ptoMs, timeoutMs: VALIDATION_PROBE_TIMEOUTS * intervalMs }, now);
+}
+
+function onValidationFailed(parts: ConnectionParts, path: Path): void {
+  const { paths } = parts;
+  const { isAsked } = path;
+  path.isAsked = false;
+  // One that was proven before and is only asked again stays what it was: the idle timeout is the judge of silence.
+  if (path.isValidated) {
+    if (isAsked) parts.events.push({ type: "pathFailed", base: path.base, remote: path.remote });
+    return;
+  }
+  if (path === paths.active) {
+    if (!goBack(parts)) {
+      // RFC 9000 §9.3.2: without a path there is nobody to tell.
+      return finish(parts, { by: "transport", code: 0x10, reason: "The peer does not answer on its new path" });
+    }
+    path.isAsked = true;
+  } else {
+    path.isAsked = isAsked;
+  }
+  forget(parts, path);
+}
+
+/** RFC 9000 §9.3.2. @returns Whether there was a path to go back to. */
+function goBack(parts: ConnectionParts): boolean {
+  const { paths, remoteIds } = parts;
+  const failed = paths.active;
+  if (!paths.goBack()) return false;
+  const path = paths.active;
+  // The peer may have taken back the ID meanwhile; better the same one twice than none.
+  if (!remoteIds.claim(path.id)) remoteIds.share(path.id, failed.id);
+  remoteIds.use(path.id);
+  path.abandonAt = undefined;
+  changePath(parts, failed);
+  // The server follows what is not a probe.
+  if (parts.role === "client") parts.pending.isPingDue = true;
+  return true;
+}
+
+function moveTo(parts: ConnectionParts, path: Path, now: number): void {
+  const { paths, remoteIds } = parts;
+  const left = [paths.active, paths.fallback];
+  const previous = paths.active;
+  paths.use(path);
+  remoteIds.use(path.id);
+  path.abandonAt = undefined;
+  path.isAsked = false;
+  for (const other of left) {
+    if (other !== paths.active && other !== paths.fallback) abandonLater(parts, other, now);
+  }
+  changePath(parts, previous);
+}
+
+/** The path in use is proven: there is no need to go back. */
+function leaveFallback(parts: ConnectionParts, now: number): void {
+  abandonLater(parts, parts.paths.forgetFallback(), now);
+}
+
+function abandonLater(parts: ConnectionParts, path: Path | undefined, now: number): void {
+  if (path !== undefined) path.abandonAt = now + ABANDON_PROBE_TIMEOUTS * Math.max(parts.loss.ptoMs, path.rttMs ?? 0);
 }
 
 /** RFC 9000 §9.4: what was learnt of the old path does not hold on the new one, unless only the port differs. */
@@ -79,10 +251,12 @@ function changePath(parts: ConnectionParts, previous: Path): void {
   const path = parts.paths.active;
   const isSamePlace = path.base === previous.base && path.remote.host === previous.remote.host;
   if (!isSamePlace) {
+    if (parts.rtt.firstSampleAt !== undefined) previous.rttMs = parts.rtt.smoothedMs;
     const id = ++parts.epoch.id;
     parts.congestion.reset();
     parts.pacer.reset();
-    parts.rtt.reset();
+    // RFC 9002 §6.2.2: what its validation has measured is the best guess, and no sample.
+    parts.rtt.reset(path.rttMs ?? INITIAL_RTT_MS);
     parts.loss.onPathChanged(id);
   }
   useDatagramSize(parts);

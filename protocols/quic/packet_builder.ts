@@ -42,14 +42,16 @@ export class PacketBuilder {
   #hasKept = false;
   #start = 0;
   #end = 0;
+  #destinationConnectionId: Uint8Array = new Uint8Array(0);
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
   }
 
-  /** Starts a datagram at `start` that does not reach beyond `end`. */
-  begin(buffer: Uint8Array, start: number, end: number): void {
+  /** Starts a datagram at `start` that does not reach beyond `end`, to a connection ID of the peer. */
+  begin(buffer: Uint8Array, start: number, end: number, destinationConnectionId: Uint8Array): void {
     this.writer.reset(buffer, start, end);
+    this.#destinationConnectionId = destinationConnectionId;
     this.#start = start;
     this.#end = end;
     this.#hasKept = false;
@@ -67,7 +69,7 @@ export class PacketBuilder {
 
   /** Starts a packet; `writer` is where its frames go. @returns Whether there are keys, room for it, and for its record. */
   open(space: PacketSpace): boolean {
-    const { loss, origin, remoteIds } = this.#parts;
+    const { loss, origin } = this.#parts;
     const { sealer } = space;
     const start = this.#hasKept ? this.#kept.payloadEnd + TAG_BYTES : this.#start;
     const minBytes = space.name === "Application" ? MIN_SHORT_PACKET_ROOM_BYTES : MIN_LONG_PACKET_ROOM_BYTES;
@@ -81,12 +83,12 @@ export class PacketBuilder {
     draft.packetNumberBytes = packetNumberBytes(packetNumber, loss.largestAcknowledged(space.name));
     writer.reset(writer.buffer, start, this.#end - TAG_BYTES);
     if (space.name === "Application") {
-      writeShortHeader(writer, remoteIds.current, sealer.keyPhase, packetNumber, draft.packetNumberBytes);
+      writeShortHeader(writer, this.#destinationConnectionId, sealer.keyPhase, packetNumber, draft.packetNumberBytes);
       draft.lengthAt = -1;
     } else {
       draft.lengthAt = writeLongHeader(writer, {
         type: space.name,
-        destinationConnectionId: remoteIds.current,
+        destinationConnectionId: this.#destinationConnectionId,
         sourceConnectionId: origin.sourceId,
         token: origin.token,
         packetNumber,
@@ -128,7 +130,8 @@ export class PacketBuilder {
       writer.reset(writer.buffer, kept.payloadEnd, this.#end - TAG_BYTES);
       writer.zeros(missing);
       kept.payloadEnd = writer.offset;
-      kept.record.isInFlight = true; // RFC 9002 §2: PADDING counts.
+      // RFC 9002 §2: PADDING counts, but for what goes another way.
+      kept.record.isInFlight = kept.record.pathId >= 0;
     }
     this.#seal(now);
     this.#hasKept = false;

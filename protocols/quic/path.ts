@@ -1,7 +1,6 @@
 /**
- * Paths: address validation, the limit on amplification, PATH_CHALLENGE and PATH_RESPONSE: RFC 9000 §8, §9.
- *
- * A path is a base and a remote address. Which one carries the connection is decided here; who may move it, in `receive`.
+ * One path: address validation, the limit on amplification, PATH_CHALLENGE and PATH_RESPONSE: RFC 9000 §8, §9. A path is a
+ * base and a remote address. Which one carries the connection is in `paths.ts`; who may move it, in `migration.ts`.
  *
  * @module
  */
@@ -14,23 +13,37 @@ import type { Random } from "../core/random.ts";
 
 /** RFC 9000 §8.1: what may be sent to an address that is not validated, per byte received from it. */
 const AMPLIFICATION_FACTOR = 3;
-/** Paths of a connection that are remembered; one more forgets the oldest that does not matter. */
-export const MAX_PATHS = 8;
 /** PATH_RESPONSEs that wait on a path; one more drops the oldest: the peer asks again. */
 const MAX_PENDING_PATH_RESPONSES = 4;
 /** Challenges that may still be answered: each retry has fresh data, RFC 9000 §8.2.1. */
 const MAX_OUTSTANDING_CHALLENGES = 4;
 
+/** A base and a remote address: what a path is. */
+export interface PathKey {
+  readonly base: Base;
+  readonly remote: Address;
+}
+
 /** One path of a connection. */
-export class Path {
+export class Path implements PathKey {
   /** Number within the connection, never used again: packets remember it. */
   readonly id: number;
   readonly base: Base;
   readonly remote: Address;
+  /** Whether we opened it: what we say there then is our own will and nobody else's. */
+  readonly isOurs: boolean;
+  /** Whether the application asked for validation and is owed the outcome. */
+  isAsked = false;
+  /** Of our connection IDs, the one that the peer's latest packet here was addressed to. */
+  usedSequenceNumber = 0;
+  /** When it is given up, `undefined` if it is not: what was sent here may still be under way. */
+  abandonAt: number | undefined;
+  /** Time there and back, as far as it was measured. */
+  rttMs: number | undefined;
   #isValidated: boolean;
   #receivedBytes = 0;
   #sentBytes = 0;
-  #outstanding: { readonly data: Uint8Array; readonly isFullSize: boolean }[] = [];
+  #outstanding: { readonly data: Uint8Array; readonly isFullSize: boolean; readonly sentAt: number }[] = [];
   #isChallengeDue = false;
   #nextChallengeAt: number | undefined;
   #challengeIntervalMs = 0;
@@ -41,10 +54,15 @@ export class Path {
   #isHeard = false;
   readonly #responses: Uint8Array[] = [];
 
-  constructor(id: number, base: Base, remote: Address, isValidated: boolean) {
+  constructor(
+    id: number,
+    { base, remote }: PathKey,
+    { isValidated, isOurs = false }: { readonly isValidated: boolean; readonly isOurs?: boolean },
+  ) {
     this.id = id;
     this.base = base;
     this.remote = remote;
+    this.isOurs = isOurs;
     this.#isValidated = isValidated;
   }
 
@@ -56,12 +74,13 @@ export class Path {
   /** The peer's address is proven by other means than a challenge: RFC 9000 §8.1. */
   markValidated(): void {
     this.#isValidated = true;
-    this.#stopValidation();
+    this.stopValidation();
   }
 
-  /** Bytes that may be sent: without limit on a validated path, three times what was received on others. */
+  /** Bytes that may be sent: without limit on a validated path and on our own, three times what was received on others. */
   get sendAllowanceBytes(): number {
-    return this.#isValidated ? Infinity : AMPLIFICATION_FACTOR * this.#receivedBytes - this.#sentBytes;
+    if (this.#isValidated || this.isOurs) return Infinity;
+    return AMPLIFICATION_FACTOR * this.#receivedBytes - this.#sentBytes;
   }
 
   /** Counts a datagram as received, whether or not it could be read: RFC 9000 §8.1. */
@@ -96,9 +115,10 @@ export class Path {
     this.#isHeard = true;
   }
 
-  /** When `onTimeout` has something to do. */
+  /** When `onTimeout` has something to do, or `abandonAt` comes. */
   get timeoutAt(): number | undefined {
-    return this.#nextChallengeAt === undefined ? undefined : Math.min(this.#nextChallengeAt, this.#failsAt);
+    if (this.#nextChallengeAt === undefined) return this.abandonAt;
+    return Math.min(this.#nextChallengeAt, this.#failsAt, this.abandonAt ?? Infinity);
   }
 
   /**
@@ -110,11 +130,11 @@ export class Path {
   onTimeout(now: number): boolean {
     if (this.#nextChallengeAt === undefined) return false;
     if (now >= this.#failsAt) {
-      if (this.#isHeard && !this.#isValidated) {
+      if (this.#isHeard && !this.#isValidated && !this.isAsked) {
         this.#beginRound(now);
         return false;
       }
-      this.#stopValidation();
+      this.stopValidation();
       return true;
     }
     if (now >= this.#nextChallengeAt) {
@@ -136,21 +156,22 @@ export class Path {
    *
    * @param isFullSize Whether its datagram has 1200 bytes.
    */
-  takeChallenge(random: Random, isFullSize: boolean): Uint8Array {
+  takeChallenge(random: Random, isFullSize: boolean, now: number): Uint8Array {
     this.#isChallengeDue = false;
     const data = randomBytes(random, 8);
     if (this.#outstanding.length === MAX_OUTSTANDING_CHALLENGES) this.#outstanding.shift();
-    this.#outstanding.push({ data, isFullSize });
+    this.#outstanding.push({ data, isFullSize, sentAt: now });
     return data;
   }
 
   /** Whether the response answers a challenge of this path, which validates it: RFC 9000 §8.2.3. */
-  onResponse(data: Uint8Array): boolean {
+  onResponse(data: Uint8Array, now: number): boolean {
     const challenge = this.#outstanding.find((other) => equalBytes(other.data, data));
     if (challenge === undefined) return false;
     this.#isValidated = true;
+    this.rttMs = now - challenge.sentAt;
     // RFC 9000 §8.2.1: the address is proven, that 1200 bytes get there is not: one more, now that nothing limits it.
-    if (challenge.isFullSize) this.#stopValidation();
+    if (challenge.isFullSize) this.stopValidation();
     else this.#isChallengeDue = true;
     return true;
   }
@@ -176,89 +197,18 @@ export class Path {
     return this.#isChallengeDue || this.#responses.length > 0;
   }
 
+  /** Ends what is under way. */
+  stopValidation(): void {
+    this.#outstanding = [];
+    this.#isChallengeDue = false;
+    this.#nextChallengeAt = undefined;
+  }
+
   #beginRound(now: number): void {
     this.#isHeard = false;
     this.#isChallengeDue = true;
     this.#challengeIntervalMs = this.#firstIntervalMs;
     this.#nextChallengeAt = now + this.#firstIntervalMs;
     this.#failsAt = now + this.#timeoutMs;
-  }
-
-  #stopValidation(): void {
-    this.#outstanding = [];
-    this.#isChallengeDue = false;
-    this.#nextChallengeAt = undefined;
-  }
-}
-
-/** The paths of one connection, and which one it uses. */
-export class Paths {
-  #paths: Path[];
-  #active: Path;
-  /** Where to go back to if the active path turns out not to work: RFC 9000 §9.3.2. */
-  #fallback: Path | undefined;
-  #nextId = 1;
-
-  /** @param isValidated Whether the remote address needs no validation: a client's view of its server. */
-  constructor(base: Base, remote: Address, isValidated: boolean) {
-    this.#active = new Path(0, base, remote, isValidated);
-    this.#paths = [this.#active];
-  }
-
-  /** The path that carries everything but probes. */
-  get active(): Path {
-    return this.#active;
-  }
-
-  /** All that are remembered. */
-  get all(): readonly Path[] {
-    return this.#paths;
-  }
-
-  /** The path of that base and remote address, if it is known. */
-  find(base: Base, remote: Address): Path | undefined {
-    const active = this.#active;
-    if (active.remote === remote && active.base === base) return active;
-    for (const path of this.#paths) if (path.remote === remote && path.base === base) return path;
-    return undefined;
-  }
-
-  /** Remembers a path that the peer used. */
-  add(base: Base, remote: Address): Path {
-    if (this.#paths.length >= MAX_PATHS) {
-      const forgotten = this.#paths.find((path) => path !== this.#active && path !== this.#fallback);
-      this.#paths = this.#paths.filter((path) => path !== forgotten);
-    }
-    const path = new Path(this.#nextId++, base, remote, false);
-    this.#paths.push(path);
-    return path;
-  }
-
-  /** Moves the connection: RFC 9000 §9.3. */
-  migrate(path: Path): void {
-    if (path === this.#active) return;
-    if (this.#active.isValidated) this.#fallback = this.#active;
-    this.#active = path;
-  }
-
-  /** The active path was validated: there is no need to go back any more. */
-  onValidated(path: Path): void {
-    if (path === this.#active) this.#fallback = undefined;
-  }
-
-  /**
-   * Validation of a path failed: RFC 9000 §9.3.2.
-   *
-   * @returns Whether the connection still has a path. It goes back to the last validated one if the active one failed.
-   */
-  onValidationFailed(path: Path): boolean {
-    // One that was proven before and is only asked again stays what it was: the idle timeout is the judge of silence.
-    if (path.isValidated) return true;
-    this.#paths = this.#paths.filter((other) => other !== path);
-    if (path !== this.#active) return true;
-    if (this.#fallback === undefined) return false;
-    this.#active = this.#fallback;
-    this.#fallback = undefined;
-    return true;
   }
 }

@@ -15,7 +15,7 @@ import { TransportError } from "./errors.ts";
 import { advanceHandshake, confirmHandshake } from "./establishment.ts";
 import { FrameDecoder } from "./frame.ts";
 import type { Frame } from "./frame.ts";
-import { migrate, validatePath } from "./migration.ts";
+import { addPeerPath, followPeer, onPeerRetired, validatePath } from "./migration.ts";
 import {
   CONNECTION_ID_BYTES,
   listsVersion,
@@ -108,7 +108,7 @@ export class Receiver {
       }
       if (path === undefined) {
         // Only what is authentic makes a path, or strangers could fill the table.
-        path = parts.paths.add(base, remote);
+        path = addPeerPath(parts, from, now);
         path.onReceived(end - start);
       }
       this.#handlePacket(space, buffer, path, now);
@@ -155,7 +155,7 @@ export class Receiver {
       if (space === undefined || this.#keep(space, bytes, header, packet) || !this.#open(space, bytes, header)) {
         continue;
       }
-      this.#handlePacket(space, bytes, paths.find(base, remote) ?? paths.add(base, remote), now);
+      this.#handlePacket(space, bytes, paths.find(base, remote) ?? addPeerPath(this.#parts, packet, now), now);
     }
   }
 
@@ -253,6 +253,9 @@ export class Receiver {
       parts.timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * parts.loss.ptoMs);
     }
     const isNewest = packetNumber > space.received.ranges.largest;
+    if (path !== parts.paths.active) {
+      path.usedSequenceNumber = parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId);
+    }
     const frames = this.#frames;
     frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
     let isAckEliciting = false;
@@ -266,9 +269,11 @@ export class Receiver {
     space.received.onReceived(packetNumber, isAckEliciting, now);
     parts.idle.onReceived(now);
     if (path.isValidating) path.onHeard();
-    // RFC 9000 §9.3: only a non-probing packet that is the newest one moves the connection.
-    if (!isProbing && isNewest && path !== parts.paths.active && space.name === "Application") {
-      migrate(parts, path, parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId), now);
+    // RFC 9000 §9.3: only a non-probing packet of the client that is the newest one moves the connection.
+    if (
+      !isProbing && isNewest && path !== parts.paths.active && space.name === "Application" && parts.role === "server"
+    ) {
+      followPeer(parts, path, now);
     }
   }
 
@@ -333,12 +338,13 @@ export class Receiver {
         break;
       case "RETIRE_CONNECTION_ID":
         parts.localIds.onRetire(frame.sequenceNumber, this.#header.destinationConnectionId);
+        onPeerRetired(parts, frame.sequenceNumber);
         break;
       case "PATH_CHALLENGE":
         path.onChallenge(frame.data);
         break;
       case "PATH_RESPONSE":
-        validatePath(parts, frame.data);
+        validatePath(parts, frame.data, now);
         break;
       case "NEW_TOKEN":
         // A client may keep it for its next connection (RFC 9000 §8.1.3); that comes with address validation by token.

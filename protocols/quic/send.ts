@@ -37,6 +37,7 @@ import {
   writeStreamHeader,
   writeStreamsBlocked,
 } from "./frame_writer.ts";
+import { claimConnectionId } from "./migration.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketBuilder } from "./packet_builder.ts";
 import type { PacketSpace } from "./packet_space.ts";
@@ -97,7 +98,8 @@ export class Sender {
     if (parts.pending.isCloseDue) return this.#transmitClose(buffer, now);
     if (!parts.state.isOpen || parts.earlyDial.remainingDatagrams <= 0) return undefined;
     for (const path of parts.paths.all) {
-      if (!path.hasToSend) continue;
+      // RFC 9000 §9.5: what leaves on another path goes to a connection ID of its own.
+      if (!path.hasToSend || (path !== parts.paths.active && !claimConnectionId(parts, path))) continue;
       const lengthBytes = this.#buildProbe(path, buffer, now);
       if (lengthBytes > 0) return this.#sent(path, lengthBytes, lengthBytes);
     }
@@ -141,7 +143,7 @@ export class Sender {
     if (limitBytes < (needsFull ? MIN_INITIAL_DATAGRAM_BYTES : MIN_DATAGRAM_ROOM_BYTES)) return 0;
     this.#mayBeInFlight = this.#checkCongestion(limitBytes, now);
     const builder = this.#builder;
-    builder.begin(buffer, start, start + limitBytes);
+    builder.begin(buffer, start, start + limitBytes, parts.remoteIds.current);
     if (!spaces.Initial.isDiscarded) this.#buildPacket(spaces.Initial, now);
     const minBytes = builder.hasPacket ? MIN_INITIAL_DATAGRAM_BYTES : 0;
     if (!spaces.Handshake.isDiscarded) this.#buildPacket(spaces.Handshake, now);
@@ -323,19 +325,19 @@ export class Sender {
 
   /** A datagram that proves a path: RFC 9000 §8.2.1, §8.2.2. @returns Its size, 0 if it may not leave. */
   #buildProbe(path: Path, buffer: Uint8Array, now: number): number {
-    const { random, paths, spaces, epoch } = this.#parts;
+    const { random, paths, spaces, epoch, remoteIds } = this.#parts;
     const space = spaces.Application;
     const builder = this.#builder;
     const { writer } = builder;
     const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
     if (limitBytes < MIN_DATAGRAM_ROOM_BYTES) return 0;
-    builder.begin(buffer, 0, limitBytes);
+    const isActive = path === paths.active;
+    builder.begin(buffer, 0, limitBytes, remoteIds.of(path.id) ?? remoteIds.current);
     if (!builder.open(space)) return 0;
     const { record } = builder;
-    const isActive = path === paths.active;
-    // What is sent elsewhere says nothing about the window of the path in use.
+    // What is sent elsewhere says nothing about the path in use: neither its window nor its probe timeout knows of it.
     record.pathId = isActive ? epoch.id : -1;
-    record.isAckEliciting = true;
+    record.isAckEliciting = isActive;
     while (path.isResponseDue && writer.remaining >= PATH_FRAME_BYTES + 1) {
       const data = path.takeResponse();
       if (data === undefined) break;
@@ -348,7 +350,7 @@ export class Sender {
       }
     }
     if (path.isChallengeDue && writer.remaining >= PATH_FRAME_BYTES) {
-      const data = path.takeChallenge(random, limitBytes >= MIN_INITIAL_DATAGRAM_BYTES);
+      const data = path.takeChallenge(random, limitBytes >= MIN_INITIAL_DATAGRAM_BYTES, now);
       writePathChallenge(writer, data);
       record.frames.push({ type: "PATH_CHALLENGE", data });
     }
@@ -368,7 +370,7 @@ export class Sender {
     const limitBytes = Math.min(MIN_INITIAL_DATAGRAM_BYTES, path.sendAllowanceBytes);
     if (limitBytes < MIN_DATAGRAM_ROOM_BYTES) return undefined;
     const builder = this.#builder;
-    builder.begin(buffer, 0, limitBytes);
+    builder.begin(buffer, 0, limitBytes, parts.remoteIds.current);
     for (const space of [spaces.Initial, spaces.Handshake, spaces.Application]) {
       const isApplication = space.name === "Application";
       if (space.sealer === undefined || (isApplication && !parts.handshake.isComplete)) continue;

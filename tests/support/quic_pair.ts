@@ -60,6 +60,8 @@ export class Peer {
   readonly name: string;
   readonly endpoint: QuicEndpoint;
   base: Base;
+  /** All bases, `base` first. */
+  readonly bases: Base[];
   /** Connections reported or made, in order. */
   readonly connections: QuicConnection[] = [];
   /** Every event with its time. */
@@ -71,6 +73,14 @@ export class Peer {
     this.name = name;
     this.endpoint = endpoint;
     this.base = { kind: "socket", local, maxPayloadBytes: 1472 };
+    this.bases = [this.base];
+  }
+
+  /** One more address of this end. */
+  addBase(local: Address, kind: Base["kind"] = "socket"): Base {
+    const base: Base = { kind, local, maxPayloadBytes: 1472 };
+    this.bases.push(base);
+    return base;
   }
 
   /** Types of the events of the first connection, in order. */
@@ -92,6 +102,12 @@ export interface PairOptions {
   readonly server?: Partial<EndpointConfig>;
   readonly clientTls?: TlsSettings;
   readonly serverTls?: TlsSettings;
+}
+
+/** Where a datagram goes from and to. */
+export interface Hop {
+  readonly from: Address;
+  readonly to: Address;
 }
 
 interface InFlight {
@@ -120,8 +136,10 @@ export class Pair {
   /** Datagrams that were put on the link, by sender. */
   readonly sent = { client: 0, server: 0 };
   readonly sentBytes = { client: 0, server: 0 };
-  /** Whether a datagram is lost, besides what the link loses. */
-  filter: (from: Peer, bytes: Uint8Array) => boolean = () => true;
+  /** Whether a datagram gets through, besides what the link loses. */
+  filter: (from: Peer, bytes: Uint8Array, hop: Hop) => boolean = () => true;
+  /** One-way latency of a datagram, where it is not that of the link. */
+  latencyMs: (hop: Hop) => number | undefined = () => undefined;
   /** Told of every datagram that an end sends. */
   onSent: (to: Address, bytes: Uint8Array) => void = () => {};
   #flying: InFlight[] = [];
@@ -206,13 +224,15 @@ export class Pair {
     const { payload, segmentBytes = payload.length } = datagram;
     for (let start = 0; start < payload.length; start += segmentBytes) {
       const bytes = payload.slice(start, start + segmentBytes);
-      const from = peer === this.client ? this.#clientAlias : datagram.base.local;
+      const from = datagram.base === this.client.base ? this.#clientAlias : datagram.base.local;
+      const hop = { from, to: datagram.remote };
       const side = peer === this.client ? "client" : "server";
       this.sent[side]++;
       this.sentBytes[side] += bytes.length;
       this.onSent(datagram.remote, bytes);
-      const { latencyMs, loss, duplication, jitterMs } = this.link;
-      const isLost = !this.filter(peer, bytes) || randomUnit(this.random) < loss;
+      const { loss, duplication, jitterMs } = this.link;
+      const latencyMs = this.latencyMs(hop) ?? this.link.latencyMs;
+      const isLost = !this.filter(peer, bytes, hop) || randomUnit(this.random) < loss;
       this.trace.push(`${this.now.toFixed(3)} ${side} ${bytes.length}${isLost ? " lost" : ""}`);
       if (isLost) continue;
       const copies = randomUnit(this.random) < duplication ? 2 : 1;
@@ -256,10 +276,9 @@ export class Pair {
 
   #deliver(datagram: InFlight): void {
     const { bytes: payload, from: remote, to } = datagram;
-    if (to === this.server.base.local) {
-      this.server.endpoint.handleDatagram({ base: this.server.base, remote, payload }, this.now);
-    } else if (to === this.#clientAlias) {
-      this.client.endpoint.handleDatagram({ base: this.client.base, remote, payload }, this.now);
+    for (const peer of [this.client, this.server]) {
+      const base = peer.bases.find((other) => to === (other === this.client.base ? this.#clientAlias : other.local));
+      if (base !== undefined) return peer.endpoint.handleDatagram({ base, remote, payload }, this.now);
     }
   }
 

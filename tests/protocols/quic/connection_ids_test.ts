@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { LocalConnectionIds, RemoteConnectionIds } from "../../../protocols/quic/connection_ids.ts";
+import { LocalConnectionIds } from "../../../protocols/quic/connection_ids.ts";
 import { TransportError } from "../../../protocols/quic/errors.ts";
 
 const id = (byte: number): Uint8Array => new Uint8Array(8).fill(byte);
@@ -79,66 +79,4 @@ Deno.test("LocalConnectionIds gives all back in the end", () => {
   ids.close();
   deepStrictEqual(retired, [0, 1, 2, 3]);
   deepStrictEqual(ids.active, []);
-});
-
-const fresh = (sequenceNumber: number, retirePriorTo = 0) => ({
-  sequenceNumber,
-  retirePriorTo,
-  connectionId: id(sequenceNumber),
-  statelessResetToken: token(sequenceNumber),
-});
-
-Deno.test("RemoteConnectionIds goes on to a fresh one and retires the old (RFC 9000 §5.1.2, §9.5)", () => {
-  const ids = new RemoteConnectionIds(id(0));
-  strictEqual(ids.advance(), false);
-  ids.onNew(fresh(1));
-  ids.onNew(fresh(1)); // Repeated: nothing.
-  strictEqual(ids.advance(), true);
-  deepStrictEqual(ids.current, id(1));
-  strictEqual(ids.takePendingRetirement(), 0);
-  strictEqual(ids.pendingRetirement, undefined);
-  strictEqual(ids.advance(), false);
-  ids.onRetirementLost(0);
-  strictEqual(ids.pendingRetirement, 0);
-});
-
-Deno.test("RemoteConnectionIds leaves those below Retire Prior To (RFC 9000 §19.15)", () => {
-  const ids = new RemoteConnectionIds(id(0));
-  ids.onNew(fresh(1));
-  ids.onNew(fresh(3, 3));
-  deepStrictEqual(ids.current, id(3));
-  deepStrictEqual([ids.takePendingRetirement(), ids.takePendingRetirement()].sort(), [0, 1]);
-  // One that comes late is retired at once.
-  ids.onNew(fresh(2));
-  strictEqual(ids.takePendingRetirement(), 2);
-});
-
-Deno.test("RemoteConnectionIds refuses contradictions, too many, and any from a peer with empty ones (RFC 9000 §5.1.1, §19.15)", () => {
-  const ids = new RemoteConnectionIds(id(0));
-  ids.onNew(fresh(1));
-  strictEqual(codeOf(() => ids.onNew({ ...fresh(1), connectionId: id(9) })), 0x0a);
-  strictEqual(codeOf(() => ids.onNew({ ...fresh(1), statelessResetToken: token(9) })), 0x0a);
-  strictEqual(codeOf(() => ids.onNew({ ...fresh(2), connectionId: id(1) })), 0x0a);
-  for (let n = 2; n < 8; n++) ids.onNew(fresh(n));
-  strictEqual(codeOf(() => ids.onNew(fresh(8))), 0x09);
-  strictEqual(codeOf(() => new RemoteConnectionIds(new Uint8Array(0)).onNew(fresh(1))), 0x0a);
-});
-
-Deno.test("RemoteConnectionIds bounds the retirements that a peer can cause (RFC 9000 §5.1.2)", () => {
-  const ids = new RemoteConnectionIds(id(0));
-  let code: number | undefined;
-  for (let n = 1; n < 100 && code === undefined; n++) code = codeOf(() => ids.onNew(fresh(n, n)));
-  strictEqual(code, 0x09);
-});
-
-Deno.test("RemoteConnectionIds knows the reset token of the ID in use only (RFC 9000 §10.3.1)", () => {
-  const ids = new RemoteConnectionIds(id(0));
-  strictEqual(ids.isStatelessReset(token(0)), false);
-  ids.setInitialToken(token(7));
-  strictEqual(ids.isStatelessReset(token(7)), true);
-  ids.onNew(fresh(1));
-  strictEqual(ids.isStatelessReset(token(1)), false);
-  ids.advance();
-  strictEqual(ids.isStatelessReset(token(7)), false);
-  strictEqual(ids.isStatelessReset(token(1)), true);
 });
