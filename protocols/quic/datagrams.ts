@@ -34,7 +34,12 @@ export class Datagrams {
 
   /** Queues a datagram; the bytes are copied. Whether its size is allowed is the connection's to check. */
   send(data: Uint8Array): void {
-    this.#toSend.push(data.slice());
+    this.give(data.slice());
+  }
+
+  /** As `send`, without a copy: the bytes must never be written to again. */
+  give(data: Uint8Array): void {
+    this.#toSend.push(data);
   }
 
   /** The next datagram to send, left in the queue: it may not fit into the packet at hand. */

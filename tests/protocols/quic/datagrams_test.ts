@@ -15,6 +15,13 @@ Deno.test("Datagrams sends in order, and leaves what does not fit in the queue (
   strictEqual(datagrams.hasToSend, false);
 });
 
+Deno.test("Datagrams takes what it is given as it is", () => {
+  const datagrams = new Datagrams();
+  const data = Uint8Array.of(1, 2);
+  datagrams.give(data);
+  strictEqual(datagrams.takeToSend(), data);
+});
+
 Deno.test("Datagrams drops and counts the oldest beyond its limits", () => {
   const datagrams = new Datagrams();
   for (let i = 0; i < MAX_SEND_DATAGRAMS + 3; i++) datagrams.send(Uint8Array.of(i));
