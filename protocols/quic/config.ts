@@ -14,6 +14,9 @@ import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 /** Largest `maxUdpPayloadBytes`: what fits an Ethernet frame under IPv6 and UDP. */
 export const MAX_UDP_PAYLOAD_BYTES = 1452;
 
+/** Longest token in an Initial that is given or looked at: what is longer leaves too little room for the handshake. */
+export const MAX_TOKEN_BYTES = 256;
+
 /** All that TLS is told, but for what QUIC adds itself. */
 export type TlsSettings = Omit<TlsConfig, "role" | "transportParameters">;
 
@@ -25,6 +28,11 @@ export interface TransportSettings {
   readonly keepAliveMs: number | undefined;
   /** UDP payload used once the handshake is done, 1200 to 1452; before, and as long as unsure, 1200. */
   readonly maxUdpPayloadBytes: number;
+  /**
+   * UDP payload from the first Initial on, 1200 to `maxUdpPayloadBytes`: a path that carries less is not usable at all. A
+   * server uses less with a client whose Initials are smaller.
+   */
+  readonly initialDatagramBytes: number;
   /** What a peer may send on all streams together before anything is read, and how far that may grow. */
   readonly connectionWindowBytes: number;
   readonly maxConnectionWindowBytes: number;
@@ -49,6 +57,7 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   keepAliveMs: undefined,
   // What RFC 9000 §14.1 lets every path carry. More needs a caller who knows the path, until sizes are probed for.
   maxUdpPayloadBytes: 1200,
+  initialDatagramBytes: 1200,
   // 1 MiB is 50 Mbit/s at 155 ms before the window has grown; 8 MiB, at most, is 400 Mbit/s. The connection has half as
   // much again, so that one stream that is not read does not stop the others.
   connectionWindowBytes: 1536 * 1024,
@@ -73,8 +82,8 @@ export interface EndpointConfig {
   /** Present: the endpoint accepts connections. */
   readonly server?: ServerConfig;
   /**
-   * Whose Initial may create a connection: anybody's, or only one from an address that `admit` named. Who is not
-   * admitted gets no answer of any kind.
+   * Whose Initial may create a connection: anybody's, or only one from an address that `admit` named, or with a token that
+   * `admitToken` named. Who is not admitted gets no answer of any kind.
    */
   readonly admission: "open" | "listed";
   /** Connections that have not finished their handshake; an Initial beyond gets no answer. */
@@ -83,6 +92,8 @@ export interface EndpointConfig {
   readonly maxConnections: number;
   /** Addresses that `admit` keeps at once; one more forgets the one that ends first. */
   readonly maxAdmittedAddresses: number;
+  /** Tokens that `admitToken` keeps at once; one more forgets the one that ends first. */
+  readonly maxAdmittedTokens: number;
   /**
    * Secret of at least 16 bytes that stateless reset tokens are made from (RFC 9000 §10.3.2): given again after a
    * restart, peers learn at once that their connections are gone. Absent: a fresh one.
@@ -99,6 +110,7 @@ export const DEFAULT_ENDPOINT_CONFIG: EndpointConfig = Object.freeze({
   maxHalfOpenConnections: 256,
   maxConnections: 10_000,
   maxAdmittedAddresses: 256,
+  maxAdmittedTokens: 256,
   aead: NODE_AEAD_BACKEND,
 });
 
@@ -115,13 +127,20 @@ export interface ConnectOptions {
    * without limit.
    */
   readonly maxUnansweredDatagrams?: number;
+  /** What the server wants to see in the first Initials, RFC 9000 §17.2.2; at most 256 bytes. A Retry replaces it. */
+  readonly token?: Uint8Array;
 }
 
 /** @throws {RangeError} If a value cannot work; says which and what would. */
 export function checkTransportSettings(settings: TransportSettings): void {
-  const { maxUdpPayloadBytes, keepAliveMs, idleTimeoutMs } = settings;
+  const { maxUdpPayloadBytes, initialDatagramBytes, keepAliveMs, idleTimeoutMs } = settings;
   if (!(maxUdpPayloadBytes >= MIN_INITIAL_DATAGRAM_BYTES && maxUdpPayloadBytes <= MAX_UDP_PAYLOAD_BYTES)) {
     throw new RangeError(`Cannot use maxUdpPayloadBytes ${maxUdpPayloadBytes}: it is not 1200 to 1452`);
+  }
+  if (!(initialDatagramBytes >= MIN_INITIAL_DATAGRAM_BYTES && initialDatagramBytes <= maxUdpPayloadBytes)) {
+    throw new RangeError(
+      `Cannot use initialDatagramBytes ${initialDatagramBytes}: it is not 1200 to maxUdpPayloadBytes`,
+    );
   }
   if (keepAliveMs !== undefined && !(keepAliveMs > 0)) {
     throw new RangeError("Cannot use keepAliveMs: it is not above 0");

@@ -17,7 +17,6 @@ import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
 import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from "./migration.ts";
-import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { Receiver } from "./receive.ts";
 import { onLossTimeout } from "./recovery.ts";
 import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
@@ -225,10 +224,14 @@ export class QuicConnection {
    * @returns Whether it was taken: not before the handshake is complete, and not if it exceeds `maxDatagramBytes`.
    */
   sendDatagram(data: Uint8Array): boolean {
-    if (!this.#parts.state.isEstablished || data.length > this.maxDatagramBytes || this.maxDatagramBytes === 0) {
-      return false;
-    }
-    this.#parts.datagrams.send(data);
+    return this.giveDatagram(data.slice());
+  }
+
+  /** As `sendDatagram`, without a copy: the bytes belong to the connection and must never be written to again. */
+  giveDatagram(data: Uint8Array): boolean {
+    const { maxDatagramBytes } = this;
+    if (!this.#parts.state.isEstablished || data.length > maxDatagramBytes || maxDatagramBytes === 0) return false;
+    this.#parts.datagrams.give(data);
     this.#host.wake();
     return true;
   }
@@ -410,7 +413,7 @@ export class QuicConnection {
 
   /** Fills `buffer` with what may leave. For the endpoint only. */
   transmit(buffer: Uint8Array, now: number): Transmission | undefined {
-    const { keyUpdate, state, loss, paths, spaces, earlyDial } = this.#parts;
+    const { keyUpdate, state, loss, paths, spaces, earlyDial, mtu } = this.#parts;
     if (keyUpdate.isDue && state.isConfirmed) {
       if (keyUpdate.mayInitiate) keyUpdate.initiate();
       else if (keyUpdate.isExhausted) {
@@ -423,7 +426,7 @@ export class QuicConnection {
     }
     const transmission = this.#sender.transmit(buffer, now);
     // Who may not send does not probe either: RFC 9002 §6.2.2.1.
-    const neededBytes = spaces.Initial.isDiscarded ? MIN_DATAGRAM_ROOM_BYTES : MIN_INITIAL_DATAGRAM_BYTES;
+    const neededBytes = spaces.Initial.isDiscarded ? MIN_DATAGRAM_ROOM_BYTES : mtu.initialBytes;
     loss.setAmplificationLimited(paths.active.sendAllowanceBytes < neededBytes || earlyDial.remainingDatagrams <= 0);
     return transmission;
   }

@@ -57,7 +57,7 @@ export interface Origin {
   peerSourceId: Uint8Array | undefined;
   /** On a client: of the Retry it followed. */
   retrySourceId: Uint8Array | undefined;
-  /** On a client: from Retry, to be sent in every Initial. */
+  /** On a client: given by the application or by Retry, to be sent in every Initial. */
   token: Uint8Array;
 }
 

@@ -24,7 +24,6 @@ import { KeyUpdate } from "./key_update.ts";
 import { LossDetection } from "./loss_detection.ts";
 import { Mtu } from "./mtu.ts";
 import { Pacer } from "./pacer.ts";
-import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketSpace } from "./packet_space.ts";
 import { Paths } from "./paths.ts";
 import { ACTIVE_CONNECTION_ID_LIMIT, RemoteConnectionIds } from "./remote_connection_ids.ts";
@@ -60,6 +59,10 @@ export interface ConnectionSetup {
   readonly peerSourceId?: Uint8Array;
   readonly initialRttMs?: number;
   readonly maxUnansweredDatagrams?: number;
+  /** UDP payload of datagrams with an Initial packet. */
+  readonly initialDatagramBytes: number;
+  /** On a client: for its Initials; kept. */
+  readonly token?: Uint8Array;
 }
 
 /** All parts of a connection that has not said anything yet. @throws {TypeError|RangeError} If TLS cannot start so. */
@@ -88,7 +91,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
       sourceId: setup.local.connectionId,
       peerSourceId: setup.peerSourceId,
       retrySourceId: undefined,
-      token: new Uint8Array(0),
+      token: setup.token ?? new Uint8Array(0),
     },
     state: new ConnectionState(),
     paths: new Paths(setup.base, setup.remote, role === "client"),
@@ -99,9 +102,9 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     keyUpdate: new KeyUpdate(spaces.Application),
     rtt,
     loss,
-    congestion: new NewReno(MIN_INITIAL_DATAGRAM_BYTES),
-    pacer: new Pacer(MIN_INITIAL_DATAGRAM_BYTES),
-    mtu: new Mtu(transport.maxUdpPayloadBytes),
+    congestion: new NewReno(setup.initialDatagramBytes),
+    pacer: new Pacer(setup.initialDatagramBytes),
+    mtu: new Mtu(setup.initialDatagramBytes, transport.maxUdpPayloadBytes),
     streams: new Streams(role, {
       connectionWindow: {
         windowBytes: transport.connectionWindowBytes,

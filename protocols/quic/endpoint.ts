@@ -16,8 +16,8 @@ import type { Datagram, Machine } from "../core/machine.ts";
 import { randomBytes } from "../core/random.ts";
 import type { Random } from "../core/random.ts";
 import { Writer } from "../core/writer.ts";
-import { Admissions } from "./admissions.ts";
-import { checkTransportSettings, MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
+import { AdmissionList } from "./admissions.ts";
+import { checkTransportSettings, MAX_TOKEN_BYTES, MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
 import type { ConnectOptions, EndpointConfig } from "./config.ts";
 import { QuicConnection } from "./connection.ts";
 import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
@@ -102,7 +102,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
    */
   readonly #initials = new Map<string, Entry>();
   readonly #byRemote = new Map<Address, Set<Entry>>();
-  readonly #admissions: Admissions;
+  readonly #admissions: AdmissionList;
   readonly #drops = new Map<DropReason, number>();
   // Each entry is in each list at most once.
   readonly #ready = new Fifo<Entry>();
@@ -129,7 +129,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     this.#config = config;
     this.#random = random;
     this.#routes = new Routes(random, config.resetKey ?? randomBytes(random, 32));
-    this.#admissions = new Admissions(config.maxAdmittedAddresses);
+    const { maxAdmittedAddresses: maxAddresses, maxAdmittedTokens: maxTokens } = config;
+    this.#admissions = new AdmissionList({ maxAddresses, maxTokens }, random);
     this.#owner = {
       issue: (entry) => this.#routes.issue(entry),
       retire: (connectionId) => this.#routes.retire(connectionId),
@@ -171,7 +172,10 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   connect(options: ConnectOptions, now: number): QuicConnection {
     checkTransportSettings(options.transport);
     const entry = new Entry(this.#owner);
-    const { base, remote, tls, transport, initialRttMs, maxUnansweredDatagrams } = options;
+    const { base, remote, tls, transport, initialRttMs, maxUnansweredDatagrams, token } = options;
+    if (token !== undefined && token.length > MAX_TOKEN_BYTES) {
+      throw new RangeError(`Cannot use a token of ${token.length} bytes: at most ${MAX_TOKEN_BYTES} fit`);
+    }
     return this.#create(entry, {
       role: "client",
       base,
@@ -179,6 +183,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       tls,
       transport,
       originalDestinationId: randomBytes(this.#random, CONNECTION_ID_BYTES),
+      initialDatagramBytes: transport.initialDatagramBytes,
+      ...(token === undefined ? {} : { token: token.slice() }),
       ...(initialRttMs === undefined ? {} : { initialRttMs }),
       ...(maxUnansweredDatagrams === undefined ? {} : { maxUnansweredDatagrams }),
     }, now);
@@ -186,12 +192,27 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
 
   /** Lets an address create connections until `untilMs` (monotonic), where the config says `admission: "listed"`. */
   admit(remote: Address, untilMs: number): void {
-    this.#admissions.add(remote, untilMs);
+    this.#admissions.addAddress(remote, untilMs);
   }
 
   /** Takes `admit` back. Connections that exist go on. */
   unadmit(remote: Address): void {
-    this.#admissions.remove(remote);
+    this.#admissions.removeAddress(remote);
+  }
+
+  /**
+   * As `admit`, for whoever brings this token (`connect({ token })`). It proves no address: what the client is sent before
+   * it has answered stays limited by what it sent.
+   *
+   * @throws {RangeError} If it has not 1 to 256 bytes.
+   */
+  admitToken(token: Uint8Array, untilMs: number): void {
+    this.#admissions.addToken(token, untilMs);
+  }
+
+  /** Takes `admitToken` back. Connections that exist go on. */
+  unadmitToken(token: Uint8Array): void {
+    this.#admissions.removeToken(token);
   }
 
   handleDatagram(datagram: Datagram, now: number): void {
@@ -290,7 +311,9 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   #accept(header: PacketHeader, lengthBytes: number, from: Datagram, now: number): void {
     const { server, maxConnections, maxHalfOpenConnections } = this.#config;
     if (server === undefined) return this.#drop("not a server");
-    if (!this.#isAdmitted(from.remote, now)) return this.#drop("not admitted");
+    if (!this.#isAdmitted(from.remote, now) && !this.#admissions.hasToken(header.token, now)) {
+      return this.#drop("not admitted");
+    }
     if (lengthBytes < MIN_INITIAL_DATAGRAM_BYTES) return this.#drop("Initial is too small"); // RFC 9000 §14.1
     if (header.destinationConnectionId.length < MIN_INITIAL_CONNECTION_ID_BYTES) {
       return this.#drop("Initial connection ID is too short");
@@ -306,6 +329,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       tls: server.tls,
       transport: server.transport,
       originalDestinationId,
+      // What has come through one way is taken to come through the other.
+      initialDatagramBytes: Math.min(lengthBytes, server.transport.initialDatagramBytes),
       peerSourceId: header.sourceConnectionId.slice(),
     }, now);
     entry.initialKey = toHex(originalDestinationId);
@@ -386,7 +411,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   }
 
   #isAdmitted(remote: Address, now: number): boolean {
-    return this.#config.admission === "open" || this.#admissions.has(remote, now);
+    return this.#config.admission === "open" || this.#admissions.hasAddress(remote, now);
   }
 
   #wake(entry: Entry): void {

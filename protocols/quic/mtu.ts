@@ -9,12 +9,19 @@ import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 
 /** Chooses the datagram size of a connection. */
 export class Mtu {
+  /** UDP payload of a datagram with an Initial packet: RFC 9000 §14.1. */
+  readonly initialBytes: number;
   readonly #configuredBytes: number;
-  #currentBytes = MIN_INITIAL_DATAGRAM_BYTES;
+  #currentBytes: number;
 
-  /** @param maxUdpPayloadBytes What the settings say. */
-  constructor(maxUdpPayloadBytes: number) {
+  /**
+   * @param initialBytes During the handshake.
+   * @param maxUdpPayloadBytes What the settings say.
+   */
+  constructor(initialBytes: number, maxUdpPayloadBytes: number) {
+    this.initialBytes = initialBytes;
     this.#configuredBytes = maxUdpPayloadBytes;
+    this.#currentBytes = initialBytes;
   }
 
   /** UDP payload of a full datagram. */

@@ -137,15 +137,15 @@ export class Sender {
   /** One datagram of what is due, coalesced: RFC 9000 §12.2. @returns Its size, 0 if nothing may leave. */
   #buildDatagram(buffer: Uint8Array, start: number, limitBytes: number, now: number): number {
     const parts = this.#parts;
-    const { spaces } = parts;
+    const { spaces, mtu } = parts;
     // RFC 9000 §14.1: what carries an Initial is padded, so it has to have room for that.
     const needsFull = !spaces.Initial.isDiscarded && this.#hasSomething(spaces.Initial, now);
-    if (limitBytes < (needsFull ? MIN_INITIAL_DATAGRAM_BYTES : MIN_DATAGRAM_ROOM_BYTES)) return 0;
+    if (limitBytes < (needsFull ? mtu.initialBytes : MIN_DATAGRAM_ROOM_BYTES)) return 0;
     this.#mayBeInFlight = this.#checkCongestion(limitBytes, now);
     const builder = this.#builder;
     builder.begin(buffer, start, start + limitBytes, parts.remoteIds.current);
     if (!spaces.Initial.isDiscarded) this.#buildPacket(spaces.Initial, now);
-    const minBytes = builder.hasPacket ? MIN_INITIAL_DATAGRAM_BYTES : 0;
+    const minBytes = builder.hasPacket ? mtu.initialBytes : 0;
     if (!spaces.Handshake.isDiscarded) this.#buildPacket(spaces.Handshake, now);
     // RFC 9001 §5.7: a server has the keys before it knows the client, and does not use them until then.
     if (parts.state.isEstablished) this.#buildPacket(spaces.Application, now);

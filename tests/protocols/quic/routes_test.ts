@@ -1,6 +1,4 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
-import { addressOf } from "../../../protocols/core/address.ts";
-import { Admissions } from "../../../protocols/quic/admissions.ts";
 import { Routes } from "../../../protocols/quic/routes.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 
@@ -37,20 +35,4 @@ Deno.test("Routes gives up on randomness that repeats itself", () => {
   const routes = new Routes<string>({ fill: (bytes) => bytes.fill(5) }, new Uint8Array(32));
   routes.issue("one");
   throws(() => routes.issue("two"), /repeats itself/);
-});
-
-Deno.test("Admissions end, can be taken back, and are bounded", () => {
-  const admissions = new Admissions(2);
-  const [a, b, c] = [1, 2, 3].map((port) => addressOf("192.0.2.1", port));
-  admissions.add(a!, 100);
-  admissions.add(a!, 50); // A later end stands.
-  admissions.add(b!, 200);
-  strictEqual(admissions.has(a!, 99), true);
-  admissions.add(c!, 300);
-  strictEqual(admissions.has(a!, 99), false);
-  strictEqual(admissions.has(b!, 199), true);
-  strictEqual(admissions.has(b!, 200), false);
-  strictEqual(admissions.count, 1);
-  admissions.remove(c!);
-  strictEqual(admissions.has(c!, 0), false);
 });
