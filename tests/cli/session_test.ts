@@ -129,6 +129,33 @@ Deno.test("a listener without --once serves one caller after another; a second a
   strictEqual(text(stdout), "more");
 });
 
+Deno.test("a hub that goes away takes no session with it", async () => {
+  await using hub = await startHub();
+  const { listener, ticket } = await startListener(hub, ["--once", "--echo"]);
+  await using _ = listener;
+  await using caller = call(hub, ticket, []);
+  await Promise.all([caller.fact("connected"), listener.fact("connected")]);
+  await hub[Symbol.asyncDispose]();
+  await caller.write("still there");
+  await caller.wrote(/still there/);
+  await caller.endInput();
+  const [called, listened] = await Promise.all([caller.ended(), listener.ended()]);
+  deepStrictEqual([called.code, listened.code], [0, 0], caller.log + listener.log);
+});
+
+Deno.test("demo sends data both ways between processes, and tells the result on stdout", async () => {
+  const { code, stdout, stderr } = await run(["demo", "--size", "1", "--json"]);
+  strictEqual(code, 0, stderr);
+  const results = text(stdout).trim().split("\n").map((line) => JSON.parse(line));
+  deepStrictEqual(results.map(({ transport, bytes, sha256 }) => [transport, bytes, sha256]), [[
+    "ice-then-quic",
+    MIB,
+    "ok",
+  ]]);
+  for (const { connectMs, mbps } of results) ok(connectMs > 0 && mbps > 0, text(stdout));
+  deepStrictEqual(Object.keys(results[0]), ["transport", "bytes", "sha256", "connectMs", "mbps"]);
+});
+
 Deno.test("people are told what happens, in words", async () => {
   await using hub = await startHub();
   const words = hub.peerWords.filter((word) => word !== "--json");

@@ -11,6 +11,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { CandidateEvent, CandidateMachine, CandidateProvider } from "../../candidates/provider.ts";
 import { parseAddress } from "../../protocols/core/address.ts";
+import type { Address } from "../../protocols/core/address.ts";
 import { toHex } from "../../protocols/core/bytes.ts";
 import type { Base, Datagram } from "../../protocols/core/machine.ts";
 import { seededRandom } from "../support/seeded_random.ts";
@@ -57,6 +58,16 @@ export function candidateProviderContract(contract: CandidateProviderContract): 
       const run = gathered({ answer: () => undefined });
       run.until(doneWithinMs);
       strictEqual(run.count("done"), 1);
+    },
+    "says done again after servers were added, be they new or known, if it takes any": () => {
+      const run = gathered();
+      run.until(doneWithinMs);
+      const servers = ["198.51.100.77:3478", "[2001:db8::77]:3478"].map(parseAddress);
+      for (let expected = 2; expected <= 3; expected++) {
+        if (!run.addServers(servers)) return;
+        run.until(expected * doneWithinMs);
+        strictEqual(run.count("done"), expected);
+      }
     },
     "is done at once without bases": () => {
       const run = gathered({ bases: [] });
@@ -187,6 +198,12 @@ class Run {
     return this.sent.map(({ base, remote, payload }, index) =>
       `${this.#sentAt[index]} ${base.local} ${remote} ${toHex(payload)}`
     );
+  }
+
+  /** Whether the provider takes servers. */
+  addServers(servers: readonly Address[]): boolean {
+    this.#machine.addServers?.(servers, this.#now);
+    return this.#machine.addServers !== undefined;
   }
 
   receive(datagram: Datagram): void {

@@ -60,7 +60,6 @@ export class Command implements AsyncDisposable {
       "run",
       "--quiet",
       "--no-prompt",
-      "--cached-only",
       ...flagsFor(words),
       options.program ?? "mod.ts",
       ...words,
