@@ -8,25 +8,16 @@
 import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
-import type { Base, Datagram } from "../protocols/core/machine.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { IceEvent } from "../protocols/ice/types.ts";
-import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
-import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../protocols/quic/events.ts";
 import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, ListenerEvent } from "../signaling/machines.ts";
-import { Gathering } from "./gathering.ts";
-import type { GatheringListener } from "./gathering.ts";
 import { IceCall } from "./ice_call.ts";
-import { MessagePort } from "./message_port.ts";
-import type { MessagePortEvent } from "./message_port.ts";
-import { Mux } from "./mux.ts";
-import type { Port } from "./mux.ts";
 import { explainUnreachable } from "./report.ts";
-import { tlsSettings } from "./tls_settings.ts";
-import type { CallTimes, Node, Reception, TraversalEvent, TraversalMachine } from "./traversal.ts";
+import type { CallTimes, Reception } from "./traversal.ts";
+import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 /** Calls that are being answered at once; the listener's machine refuses further offers before they get here. */
 const MAX_CALLS = 32;
@@ -54,183 +45,96 @@ interface PendingCall {
 }
 
 /** Waits for calls. Emits a `session` for each that came through. */
-export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
-  readonly #node: Node;
+export class IceThenQuicAccept implements TraversalLogic<ListenerEvent> {
+  readonly #shell: TraversalShell<ListenerEvent>;
   readonly #reception: Reception;
   readonly #transport: string;
-  readonly #mux = new Mux();
-  readonly #endpoint: QuicEndpoint;
-  readonly #endpointPort: Port;
-  readonly #listenerPort: Port;
-  readonly #gathering: Gathering;
-  readonly #events: TraversalEvent[] = [];
   readonly #calls = new Map<string, PendingCall>();
   /** Connections that are no session yet; the endpoint bounds them. */
   readonly #handshakes = new Set<QuicConnection>();
   readonly #sessions = new Map<QuicConnection, IceCall>();
   /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
   readonly #closing = new Set<QuicConnection>();
-  #publishAt: number | undefined;
+  #publishAt: number;
   #hasPublished = false;
   #isOver = false;
   #isReleased = false;
-  #now: number;
 
-  constructor(transport: string, reception: Reception, node: Node) {
+  constructor(transport: string, reception: Reception, shell: TraversalShell<ListenerEvent>) {
     this.#transport = transport;
     this.#reception = reception;
-    this.#node = node;
-    this.#now = node.now;
-    this.#endpoint = new QuicEndpoint({
-      ...DEFAULT_ENDPOINT_CONFIG,
-      admission: "listed",
-      server: { tls: tlsSettings(node), transport: node.quic },
-    }, node.random);
-    this.#endpointPort = this.#mux.attach(this.#endpoint, (event: EndpointEvent, now) => this.#onQuic(event, now));
-    this.#mux.routeQuic(this.#endpointPort);
-    this.#listenerPort = this.#mux.attach(
-      new MessagePort(reception.listener),
-      (event: MessagePortEvent<ListenerEvent>, now) => this.#onListener(event, now),
-    );
-    this.#publishAt = node.now + (reception.patient ? MAX_TICKET_DELAY_MS : MAX_PUBLISH_DELAY_MS);
-    this.#gathering = new Gathering(this.#mux, node, this);
+    this.#shell = shell;
+    this.#publishAt = shell.node.now + (reception.patient ? MAX_TICKET_DELAY_MS : MAX_PUBLISH_DELAY_MS);
   }
 
-  /** The endpoint's counters: what strangers' packets were dropped for. */
-  get drops(): ReadonlyMap<string, number> {
-    return this.#endpoint.drops;
-  }
-
-  /** Sizes of all tables, for reports and tests: each is 0 once listening is over. */
   get tableSizes(): Readonly<Record<string, number>> {
-    return {
-      ...this.#endpoint.tableSizes,
-      ...this.#mux.tableSizes,
-      calls: this.#calls.size,
-      handshakes: this.#handshakes.size,
-      sessions: this.#sessions.size,
-    };
+    return { calls: this.#calls.size, handshakes: this.#handshakes.size, sessions: this.#sessions.size };
   }
 
-  handleDatagram(datagram: Datagram, now: number): void {
-    this.#now = now;
-    this.#mux.handleDatagram(datagram, now);
-  }
-
-  handleTimeout(now: number): void {
-    this.#now = now;
-    this.#mux.handleTimeout(now);
-    if (this.#publishAt !== undefined && now >= this.#publishAt) this.#publish(now);
-    for (const pending of this.#calls.values()) {
-      if (now >= pending.deadlineAt) this.#failCall(pending, now);
-    }
-  }
-
-  pollTransmit(now: number): Datagram | undefined {
-    this.#now = now;
-    return this.#mux.pollTransmit(now);
-  }
-
-  pollEvent(): TraversalEvent | undefined {
-    this.#mux.settle(this.#now);
-    if (this.#isOver && !this.#isReleased && this.#sessions.size === 0) {
-      this.#forgetClosed();
-      this.#isReleased = this.#closing.size === 0;
-      if (this.#isReleased) this.#events.push({ type: "released" });
-    }
-    return this.#events.shift();
-  }
-
-  pollTimeout(): number | undefined {
-    let at = this.#mux.pollTimeout() ?? Infinity;
-    if (this.#publishAt !== undefined) at = Math.min(at, this.#publishAt);
+  get timeoutAt(): number {
+    let at = this.#publishAt;
     for (const { deadlineAt } of this.#calls.values()) at = Math.min(at, deadlineAt);
-    return at === Infinity ? undefined : at;
+    return at;
   }
 
-  handleOpen(now: number): void {
-    this.#now = now;
-    this.#reception.listener.handleOpen(now);
-    this.#listenerPort.wake();
+  onTimeout(now: number): void {
+    if (now >= this.#publishAt) this.#publish(now);
+    for (const pending of this.#calls.values()) {
+      if (now >= pending.deadlineAt) this.#failCall(pending);
+    }
   }
 
-  handleMessage(text: string, now: number): void {
-    this.#now = now;
-    this.#reception.listener.handleMessage(text, now);
-    this.#listenerPort.wake();
+  onSettled(): void {
+    if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
+    this.#forgetClosed();
+    this.#isReleased = this.#closing.size === 0;
+    if (this.#isReleased) this.#shell.emit({ type: "released" });
   }
 
-  handleClosed(now: number, reason?: string, isRefused?: boolean): void {
-    this.#now = now;
-    this.#reception.listener.handleClosed(now, reason, isRefused);
-    this.#listenerPort.wake();
+  onOpen(): void {
+    // The listener's machine publishes by itself what it was given.
   }
 
-  handleSocketError(error: SocketError, now: number): void {
-    this.#now = now;
-    this.#events.push({ type: "socketError", error });
-    this.#gathering.handleSocketError(error, now);
+  onSocketError(error: SocketError, now: number): void {
     for (const { ice } of this.#calls.values()) ice.handleSocketError(error, now);
   }
 
-  addStunServers(servers: readonly Address[], now: number): void {
-    this.#now = now;
-    this.#gathering.addServers(servers, now);
-  }
-
-  wake(): void {
-    this.#endpointPort.wake();
-    this.#listenerPort.wake();
-  }
-
   close(code: number, reason: string, now: number): void {
-    this.#now = now;
     this.#isOver = true;
     for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
     for (const pending of this.#calls.values()) this.#endCall(pending);
-    this.#gathering.stop();
-    this.#mux.detach(this.#listenerPort);
-    this.#publishAt = undefined;
-    this.#endpointPort.wake();
+    this.#shell.gathering.stop();
+    this.#shell.endDialogue();
+    this.#publishAt = Infinity;
   }
 
-  candidateFound(candidate: LocalCandidate, now: number): void {
-    this.#events.push({ type: "candidate", candidate });
+  onCandidate(candidate: LocalCandidate, now: number): void {
     for (const { ice } of this.#calls.values()) ice.addLocal([candidate], now);
     // What is known first goes out when a server has answered; what comes later makes the record true again.
     if (this.#hasPublished || (candidate.type === "srflx" && !this.#reception.patient)) this.#publish(now);
   }
 
-  candidateWithdrawn(candidate: LocalCandidate, now: number): void {
+  onCandidateWithdrawn(candidate: LocalCandidate, now: number): void {
     for (const { ice } of this.#calls.values()) ice.removeLocal(candidate, now);
     if (this.#hasPublished) this.#publish(now);
   }
 
-  gatheringFailed(event: { readonly base: Base; readonly reason: string }): void {
-    this.#events.push({ type: "gatheringError", base: event.base, reason: event.reason });
-  }
-
-  gatheringDone(now: number): void {
+  onGathered(now: number): void {
     if (!this.#hasPublished) this.#publish(now);
     for (const { ice } of this.#calls.values()) ice.endOfLocal(now);
   }
 
   #publish(now: number): void {
-    this.#publishAt = undefined;
+    this.#publishAt = Infinity;
     this.#hasPublished = true;
-    this.#reception.listener.publish(this.#gathering.candidates, now);
-    this.#listenerPort.wake();
+    this.#reception.listener.publish(this.#shell.gathering.candidates, now);
+    this.#shell.wakeDialogue();
   }
 
-  #onListener(portEvent: MessagePortEvent<ListenerEvent>, now: number): void {
-    if (portEvent.type === "message") {
-      this.#events.push(portEvent);
-      return;
-    }
-    const event = portEvent.event;
+  onDialogue(event: ListenerEvent, now: number): void {
     switch (event.type) {
       case "open":
-        this.#events.push({ type: "openChannel" });
+        this.#shell.emit({ type: "openChannel" });
         return;
       case "stunServers":
       case "registered":
@@ -238,7 +142,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
       case "ticket":
       case "mispaste":
       case "refused":
-        this.#events.push(event);
+        this.#shell.emit(event);
         return;
       case "offer":
         this.#answer(event.call, now);
@@ -249,7 +153,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
         return;
       }
       case "failed":
-        this.#events.push({ type: "failed", reason: event.reason, message: event.message, report: [] });
+        this.#shell.emit({ type: "failed", reason: event.reason, message: event.message, report: [] });
         return;
       default:
         unreachable(event);
@@ -264,8 +168,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     }
     const { patient } = this.#reception;
     const handle = (event: IceEvent, at: number): void => this.#onIce(call.id, event, at);
-    const ice = new IceCall(this.#mux, this.#node, call, { role: "controlled", patient, now }, handle);
-    const deadlineAt = patient ? call.expiresAt : now + this.#node.dialTimeoutMs;
+    const ice = new IceCall(this.#shell.mux, this.#shell.node, call, { role: "controlled", patient, now }, handle);
+    const deadlineAt = patient ? call.expiresAt : now + this.#shell.node.dialTimeoutMs;
     const pending: PendingCall = {
       call,
       ice,
@@ -276,8 +180,8 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
       times: { gathered: 0, signaled: 0 },
     };
     this.#calls.set(call.id, pending);
-    ice.addLocal(this.#gathering.candidates, now);
-    if (this.#gathering.isDone) ice.endOfLocal(now);
+    ice.addLocal(this.#shell.gathering.candidates, now);
+    if (this.#shell.gathering.isDone) ice.endOfLocal(now);
     this.#addRemote(pending, call.candidates, now);
   }
 
@@ -289,7 +193,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   /** An Initial from there is answered from now on; anyone else meets silence. */
   #admit(pending: PendingCall, remote: Address): void {
     pending.admitted.add(remote);
-    this.#endpoint.admit(remote, pending.deadlineAt);
+    this.#shell.endpoint.admit(remote, pending.deadlineAt);
   }
 
   /** Without it a lost answer to the Initial would be sent again only after the second that RFC 9002 §6.2.2 assumes. */
@@ -298,13 +202,15 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     for (const connection of this.#handshakes) {
       if (connection.path.remote === remote) connection.provideRtt(rttMs);
     }
-    this.#endpointPort.wake();
+    this.#shell.wakeEndpoint();
   }
 
   /** Takes back what was admitted for a call that is no longer pending, unless another one names it too. */
   #withdrawAdmission({ admitted }: PendingCall): void {
     for (const address of admitted) {
-      if (![...this.#calls.values()].some((other) => other.admitted.has(address))) this.#endpoint.unadmit(address);
+      if (![...this.#calls.values()].some((other) => other.admitted.has(address))) {
+        this.#shell.endpoint.unadmit(address);
+      }
     }
   }
 
@@ -339,7 +245,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     }
   }
 
-  #onQuic(endpointEvent: EndpointEvent, now: number): void {
+  onEndpoint(endpointEvent: EndpointEvent, now: number): void {
     if (endpointEvent.type === "incoming") {
       this.#onIncoming(endpointEvent.connection);
       return;
@@ -348,7 +254,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     if (event.type === "handshakeComplete" || event.type === "closed") this.#handshakes.delete(connection);
     const ice = this.#sessions.get(connection);
     if (ice !== undefined) {
-      this.#events.push({ type: "connection", connection, event });
+      this.#shell.emit({ type: "connection", connection, event });
       if (event.type === "closed") this.#endSession(connection, ice, now);
       return;
     }
@@ -360,7 +266,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
           hasCalled ? { accepted: true } : { accepted: false, alert: "certificate_unknown" },
           now,
         );
-        this.#endpointPort.wake();
+        this.#shell.wakeEndpoint();
         return;
       }
       case "handshakeComplete": {
@@ -373,11 +279,11 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
         }
         // A second connection of one call: the first became the session.
         connection.close(0, "the call is over", now);
-        this.#endpointPort.wake();
+        this.#shell.wakeEndpoint();
         return;
       }
       case "keyLog":
-        this.#events.push({ type: "connection", connection, event });
+        this.#shell.emit({ type: "connection", connection, event });
         return;
       default:
         // Until the handshake is complete there is nothing to hand on, and afterwards the connection is a session.
@@ -396,7 +302,7 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
   /** Another caller was faster: this one had its offer accepted while there was room. */
   #turnAway(pending: PendingCall, connection: QuicConnection, now: number): void {
     connection.close(BUSY_CODE, "busy: the listener serves somebody else", now);
-    this.#endpointPort.wake();
+    this.#shell.wakeEndpoint();
     this.#endCall(pending);
   }
 
@@ -408,10 +314,10 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#reception.listener.settle(call.id);
     for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peerKey)) this.#endCall(other);
     if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
-    this.#listenerPort.wake();
+    this.#shell.wakeDialogue();
     const handshake = now - startedAt;
     const times = { checked: handshake, ...pending.times, handshake };
-    this.#events.push({
+    this.#shell.emit({
       type: "session",
       session: { transport: this.#transport, connection, peer: peerKey, startedAt, times },
     });
@@ -423,16 +329,16 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#forgetClosed();
     if (connection.state === "closing") this.#closing.add(connection);
     if (this.#sessions.size === this.#reception.maxSessions - 1) this.#reception.listener.setBusy(false, now);
-    this.#listenerPort.wake();
+    this.#shell.wakeDialogue();
   }
 
   #forgetClosed(): void {
     for (const connection of this.#closing) if (connection.state !== "closing") this.#closing.delete(connection);
   }
 
-  #failCall(pending: PendingCall, _now: number): void {
+  #failCall(pending: PendingCall): void {
     const report = pending.ice.report();
-    this.#events.push({ type: "callFailed", message: explainUnreachable(report, undefined), report });
+    this.#shell.emit({ type: "callFailed", message: explainUnreachable(report, undefined), report });
     this.#endCall(pending);
   }
 
@@ -441,6 +347,6 @@ export class IceThenQuicAccept implements TraversalMachine, GatheringListener {
     this.#withdrawAdmission(pending);
     pending.ice.stop();
     this.#reception.listener.settle(pending.call.id);
-    this.#listenerPort.wake();
+    this.#shell.wakeDialogue();
   }
 }

@@ -6,48 +6,26 @@
  */
 
 import type { SocketError } from "../io/host.ts";
-import type { Address } from "../protocols/core/address.ts";
-import type { LocalCandidate } from "../protocols/core/candidate.ts";
-import type { Base, Datagram } from "../protocols/core/machine.ts";
+import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { IceEvent } from "../protocols/ice/types.ts";
-import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
-import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../protocols/quic/events.ts";
 import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
-import { EARLY_REPEAT_MS, earlyTargets, MAX_EARLY_ATTEMPTS, MAX_EARLY_DATAGRAMS } from "./early_dial.ts";
-import { Gathering } from "./gathering.ts";
-import type { GatheringListener } from "./gathering.ts";
+import { Attempts } from "./attempts.ts";
+import type { Attempt } from "./attempts.ts";
+import { earlyTargets } from "./early_dial.ts";
 import { IceCall } from "./ice_call.ts";
-import { MessagePort } from "./message_port.ts";
-import type { MessagePortEvent } from "./message_port.ts";
-import { Mux } from "./mux.ts";
-import type { Port } from "./mux.ts";
 import { explainUnreachable } from "./report.ts";
-import { tlsSettings } from "./tls_settings.ts";
-import type { CallTimes, Node, Target, TraversalEvent, TraversalFailure, TraversalMachine } from "./traversal.ts";
+import type { CallTimes, Target, TraversalFailure } from "./traversal.ts";
+import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 /** The offer waits at most this long, once the channel is up, for the first STUN answer. */
 export const MAX_OFFER_DELAY_MS = 20;
 
 /** What is copied and pasted cannot grow, and the people take longer: it waits for every STUN answer, at most so long. */
 const MAX_PASTE_DELAY_MS = 1000;
-
-/** QUIC attempts at once: the early ones, and as many on pairs that checks have proved. */
-const MAX_ATTEMPTS = 2 * MAX_EARLY_ATTEMPTS;
-
-/** A QUIC connection that may become the session. */
-interface Attempt {
-  readonly connection: QuicConnection;
-  readonly base: Base;
-  readonly remote: Address;
-  /** An early attempt knocks a second time then. */
-  repeatAt: number | undefined;
-  /** Whether a check has shown the path to be open. */
-  isOpen: boolean;
-}
 
 /** Which part of the call we are in; each carries what exists only then. */
 type State =
@@ -60,150 +38,73 @@ type State =
   | { readonly name: "over" };
 
 /** One call. Emits one `session` or one `failed`. */
-export class IceThenQuicDial implements TraversalMachine, GatheringListener {
-  readonly #node: Node;
+export class IceThenQuicDial implements TraversalLogic<CallerEvent> {
+  readonly #shell: TraversalShell<CallerEvent>;
   readonly #target: Target;
   readonly #transport: string;
-  readonly #mux = new Mux();
-  readonly #endpoint: QuicEndpoint;
-  readonly #endpointPort: Port;
-  readonly #callerPort: Port;
-  readonly #gathering: Gathering;
-  readonly #events: TraversalEvent[] = [];
-  readonly #attempts = new Map<QuicConnection, Attempt>();
+  readonly #attempts: Attempts;
   #times: CallTimes = {};
   #state: State = { name: "gathering" };
   /** While set, the channel is up and the offer waits for the first STUN answer. */
   #offerAt: number | undefined;
-  #now: number;
   #lastHandshakeError: string | undefined;
 
-  constructor(transport: string, target: Target, node: Node) {
+  constructor(transport: string, target: Target, shell: TraversalShell<CallerEvent>) {
     this.#transport = transport;
     this.#target = target;
-    this.#node = node;
-    this.#now = node.now;
-    this.#endpoint = new QuicEndpoint(DEFAULT_ENDPOINT_CONFIG, node.random);
-    this.#endpointPort = this.#mux.attach(this.#endpoint, (event: EndpointEvent, now) => this.#onQuic(event, now));
-    this.#mux.routeQuic(this.#endpointPort);
-    // Before gathering: TCP to the hub and the questions to STUN leave at the same moment.
-    this.#callerPort = this.#mux.attach(
-      new MessagePort(target.caller),
-      (event: MessagePortEvent<CallerEvent>, now) => this.#onCaller(event, now),
-    );
-    this.#gathering = new Gathering(this.#mux, node, this);
+    this.#shell = shell;
+    this.#attempts = new Attempts(shell);
   }
 
-  /** The endpoint's counters: what packets were dropped for. */
-  get drops(): ReadonlyMap<string, number> {
-    return this.#endpoint.drops;
-  }
-
-  /** Sizes of all tables, for reports and tests: each is 0 once the call is over. */
   get tableSizes(): Readonly<Record<string, number>> {
-    return { ...this.#endpoint.tableSizes, ...this.#mux.tableSizes, attempts: this.#attempts.size };
+    return { attempts: this.#attempts.size };
   }
 
-  handleDatagram(datagram: Datagram, now: number): void {
-    this.#now = now;
-    this.#mux.handleDatagram(datagram, now);
+  get timeoutAt(): number {
+    const deadlineAt = this.#state.name === "checking" ? this.#state.deadlineAt : Infinity;
+    return Math.min(this.#offerAt ?? Infinity, deadlineAt, this.#attempts.timeoutAt);
   }
 
-  handleTimeout(now: number): void {
-    this.#now = now;
-    this.#mux.handleTimeout(now);
+  onTimeout(now: number): void {
     if (this.#offerAt !== undefined && now >= this.#offerAt) this.#offer(now);
-    for (const attempt of this.#attempts.values()) {
-      if (attempt.repeatAt === undefined || now < attempt.repeatAt) continue;
-      attempt.repeatAt = undefined;
-      attempt.connection.repeatInitial();
-      this.#endpointPort.wake();
-    }
+    this.#attempts.onTimeout(now);
     if (this.#state.name === "checking" && now >= this.#state.deadlineAt) this.#failUnreached();
   }
 
-  pollTransmit(now: number): Datagram | undefined {
-    this.#now = now;
-    return this.#mux.pollTransmit(now);
+  onSettled(): void {
+    if (this.#state.name !== "closing" || this.#state.connection.state === "closing") return;
+    this.#state = { name: "over" };
+    this.#shell.emit({ type: "released" });
   }
 
-  pollEvent(): TraversalEvent | undefined {
-    this.#mux.settle(this.#now);
-    if (this.#state.name === "closing" && this.#state.connection.state !== "closing") {
-      this.#state = { name: "over" };
-      this.#events.push({ type: "released" });
-    }
-    return this.#events.shift();
-  }
-
-  pollTimeout(): number | undefined {
-    let at = this.#mux.pollTimeout() ?? Infinity;
-    if (this.#offerAt !== undefined) at = Math.min(at, this.#offerAt);
-    if (this.#state.name === "checking") at = Math.min(at, this.#state.deadlineAt);
-    for (const { repeatAt } of this.#attempts.values()) if (repeatAt !== undefined) at = Math.min(at, repeatAt);
-    return at === Infinity ? undefined : at;
-  }
-
-  handleOpen(now: number): void {
-    this.#now = now;
-    this.#target.caller.handleOpen(now);
-    this.#callerPort.wake();
+  onOpen(now: number): void {
     if (this.#state.name !== "gathering") return;
     this.#offerAt = now + (this.#target.patient ? MAX_PASTE_DELAY_MS : MAX_OFFER_DELAY_MS);
     if (this.#hasGathered()) this.#offer(now);
   }
 
-  handleMessage(text: string, now: number): void {
-    this.#now = now;
-    this.#target.caller.handleMessage(text, now);
-    this.#callerPort.wake();
-  }
-
-  handleClosed(now: number, reason?: string, isRefused?: boolean): void {
-    this.#now = now;
-    this.#target.caller.handleClosed(now, reason, isRefused);
-    this.#callerPort.wake();
-  }
-
-  handleSocketError(error: SocketError, now: number): void {
-    this.#now = now;
-    this.#events.push({ type: "socketError", error });
-    this.#gathering.handleSocketError(error, now);
+  onSocketError(error: SocketError, now: number): void {
     if (this.#state.name === "checking") this.#state.ice.handleSocketError(error, now);
   }
 
-  addStunServers(servers: readonly Address[], now: number): void {
-    this.#now = now;
-    this.#gathering.addServers(servers, now);
-  }
-
-  wake(): void {
-    this.#endpointPort.wake();
-  }
-
   close(code: number, reason: string, now: number): void {
-    this.#now = now;
     if (this.#state.name === "established") this.#state.connection.close(code, reason, now);
     else this.#stop();
-    this.#endpointPort.wake();
   }
 
-  candidateFound(candidate: LocalCandidate, now: number): void {
-    this.#events.push({ type: "candidate", candidate });
+  onCandidate(candidate: LocalCandidate, now: number): void {
     if (candidate.type === "srflx") this.#reached("gathered", now);
     switch (this.#state.name) {
       case "gathering":
         if (this.#offerAt !== undefined && this.#hasGathered()) this.#offer(now);
         return;
       case "signaling":
-        this.#target.caller.addCandidates([candidate], now);
-        this.#callerPort.wake();
+        this.#trickle(candidate, now);
         return;
       case "checking":
-        this.#target.caller.addCandidates([candidate], now);
-        this.#callerPort.wake();
+        this.#trickle(candidate, now);
         this.#state.ice.addLocal([candidate], now);
-        this.#dialEarly();
+        this.#dialEarly(this.#state.call.candidates, now);
         return;
       case "established":
       case "closing":
@@ -214,24 +115,25 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     }
   }
 
-  candidateWithdrawn(candidate: LocalCandidate, now: number): void {
+  onCandidateWithdrawn(candidate: LocalCandidate, now: number): void {
     if (this.#state.name === "checking") this.#state.ice.removeLocal(candidate, now);
   }
 
-  gatheringFailed(event: { readonly base: Base; readonly reason: string }): void {
-    this.#events.push({ type: "gatheringError", base: event.base, reason: event.reason });
-  }
-
-  gatheringDone(now: number): void {
+  onGathered(now: number): void {
     this.#reached("gathered", now);
     if (this.#offerAt !== undefined) this.#offer(now);
     if (this.#state.name === "checking") this.#state.ice.endOfLocal(now);
   }
 
+  #trickle(candidate: LocalCandidate, now: number): void {
+    this.#target.caller.addCandidates([candidate], now);
+    this.#shell.wakeDialogue();
+  }
+
   /** Whether waiting longer would tell the peer nothing that matters: a server has answered, or none will be asked. */
   #hasGathered(): boolean {
-    if (this.#gathering.isDone) return true;
-    return !this.#target.patient && this.#gathering.candidates.some(({ type }) => type === "srflx");
+    if (this.#shell.gathering.isDone) return true;
+    return !this.#target.patient && this.#shell.gathering.candidates.some(({ type }) => type === "srflx");
   }
 
   #offer(now: number): void {
@@ -239,25 +141,20 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     if (this.#state.name !== "gathering") return;
     this.#reached("gathered", now);
     this.#state = { name: "signaling" };
-    this.#target.caller.offer(this.#gathering.candidates, now);
-    this.#callerPort.wake();
+    this.#target.caller.offer(this.#shell.gathering.candidates, now);
+    this.#shell.wakeDialogue();
   }
 
-  #onCaller(portEvent: MessagePortEvent<CallerEvent>, now: number): void {
-    if (portEvent.type === "message") {
-      this.#events.push(portEvent);
-      return;
-    }
-    const event = portEvent.event;
+  onDialogue(event: CallerEvent, now: number): void {
     switch (event.type) {
       case "open":
-        this.#events.push({ type: "openChannel" });
+        this.#shell.emit({ type: "openChannel" });
         return;
       case "stunServers":
-        this.#events.push(event);
+        this.#shell.emit(event);
         return;
       case "paste":
-        this.#events.push({ type: "ticket", text: event.text, dropped: event.dropped });
+        this.#shell.emit({ type: "ticket", text: event.text, dropped: event.dropped });
         return;
       case "answer":
         this.#check(event.call, now);
@@ -265,7 +162,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
       case "candidates":
         if (this.#state.name !== "checking") return;
         this.#state.ice.addRemote(event.candidates, now);
-        this.#dialEarly(event.candidates);
+        this.#dialEarly(event.candidates, now);
         return;
       case "failed":
         this.#fail(event.reason, event.message, event);
@@ -281,57 +178,32 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     this.#reached("signaled", now);
     const patient = this.#target.patient;
     const handle = (event: IceEvent, at: number): void => this.#onIce(event, at);
-    const ice = new IceCall(this.#mux, this.#node, call, { role: "controlling", patient, now }, handle);
-    const deadlineAt = patient ? call.expiresAt : now + this.#node.dialTimeoutMs;
+    const ice = new IceCall(this.#shell.mux, this.#shell.node, call, { role: "controlling", patient, now }, handle);
+    const deadlineAt = patient ? call.expiresAt : now + this.#shell.node.dialTimeoutMs;
     this.#state = { name: "checking", call, ice, deadlineAt };
-    ice.addLocal(this.#gathering.candidates, now);
+    ice.addLocal(this.#shell.gathering.candidates, now);
     ice.addRemote(call.candidates, now);
-    if (this.#gathering.isDone) ice.endOfLocal(now);
-    this.#dialEarly();
+    if (this.#shell.gathering.isDone) ice.endOfLocal(now);
+    this.#dialEarly(call.candidates, now);
   }
 
-  #dialEarly(remote = this.#state.name === "checking" ? this.#state.call.candidates : []): void {
+  #dialEarly(remote: readonly RemoteCandidate[], now: number): void {
     if (this.#times.checked !== undefined || this.#target.patient) return;
-    for (const target of earlyTargets(this.#gathering.candidates, remote)) {
-      if (this.#attempts.size >= MAX_EARLY_ATTEMPTS) return;
-      if (this.#attemptOn(target.base, target.remote) === undefined) {
-        this.#attempt(target.base, target.remote, { maxUnansweredDatagrams: MAX_EARLY_DATAGRAMS });
-      }
+    for (const target of earlyTargets(this.#shell.gathering.candidates, remote)) {
+      this.#attempts.knock(target.base, target.remote, now);
     }
-  }
-
-  #attemptOn(base: Base, remote: Address): Attempt | undefined {
-    for (const attempt of this.#attempts.values()) {
-      if (attempt.base === base && attempt.remote === remote) return attempt;
-    }
-    return undefined;
-  }
-
-  #attempt(
-    base: Base,
-    remote: Address,
-    options: { readonly maxUnansweredDatagrams?: number; readonly initialRttMs?: number },
-  ): void {
-    if (this.#state.name !== "checking") return;
-    const tls = tlsSettings(this.#node);
-    const connection = this.#endpoint.connect(
-      { base, remote, tls, transport: this.#node.quic, ...options },
-      this.#now,
-    );
-    const isEarly = options.maxUnansweredDatagrams !== undefined;
-    const repeatAt = isEarly ? this.#now + EARLY_REPEAT_MS : undefined;
-    this.#attempts.set(connection, { connection, base, remote, repeatAt, isOpen: !isEarly });
-    this.#endpointPort.wake();
   }
 
   #onIce(event: IceEvent, now: number): void {
     switch (event.type) {
       case "authenticatedCheck":
-        this.#dialOn(event, now);
+        if (this.#state.name !== "checking") return;
+        this.#reached("checked", now);
+        this.#attempts.pathOpened(event.base, event.remote, event.rttMs, now);
         return;
       case "failed":
         // A handshake that is under way may still come through: its own timers decide.
-        if (!this.#isAnyAnswered()) this.#failUnreached();
+        if (!this.#attempts.isAnyAnswered) this.#failUnreached();
         return;
       case "valid":
       case "nominated":
@@ -342,36 +214,11 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     }
   }
 
-  /** The path is open, at least from the peer to us: the Initial goes out there now, without a timer's leave. */
-  #dialOn(check: IceEvent & { readonly type: "authenticatedCheck" }, now: number): void {
-    if (this.#state.name !== "checking") return;
-    this.#reached("checked", now);
-    const { base, remote, rttMs } = check;
-    const known = this.#attemptOn(base, remote);
-    if (known !== undefined) {
-      if (rttMs !== undefined) known.connection.provideRtt(rttMs);
-      // Only the first check on the path is news: later ones would repeat what is on its way.
-      if (!known.isOpen) known.connection.resendInitial();
-      known.isOpen = true;
-      known.repeatAt = undefined;
-      this.#endpointPort.wake();
-      return;
-    }
-    if (this.#isAnyAnswered() || this.#attempts.size >= MAX_ATTEMPTS) return;
-    this.#attempt(base, remote, rttMs === undefined ? {} : { initialRttMs: rttMs });
-  }
-
-  /** Whether a handshake is under way somewhere. */
-  #isAnyAnswered(): boolean {
-    for (const connection of this.#attempts.keys()) if (connection.stats.receivedPackets > 0) return true;
-    return false;
-  }
-
-  #onQuic(endpointEvent: EndpointEvent, now: number): void {
+  onEndpoint(endpointEvent: EndpointEvent, now: number): void {
     if (endpointEvent.type !== "connection") return;
     const { connection, event } = endpointEvent;
     if (this.#state.name === "established") {
-      if (connection === this.#state.connection) this.#events.push({ type: "connection", connection, event });
+      if (connection === this.#state.connection) this.#shell.emit({ type: "connection", connection, event });
       if (connection === this.#state.connection && event.type === "closed") {
         this.#stop();
         this.#state = { name: "closing", connection };
@@ -390,7 +237,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
           isCalled ? { accepted: true } : { accepted: false, alert: "certificate_unknown" },
           now,
         );
-        this.#endpointPort.wake();
+        this.#shell.wakeEndpoint();
         // On a path that no check has proved, this is whoever has the address there: not the peer, and no reason to give up.
         if (!isCalled && attempt.isOpen) {
           this.#fail("otherKey", "Another key answered than the one that was called; ask the peer for a new ticket");
@@ -409,7 +256,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
         }
         return;
       case "keyLog":
-        this.#events.push({ type: "connection", connection, event });
+        this.#shell.emit({ type: "connection", connection, event });
         return;
       default:
         // Streams and paths have no meaning before the session is chosen.
@@ -425,20 +272,18 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
     // Where every check was lost, the handshake has proved as much.
     this.#reached("checked", now);
     this.#reached("handshake", now);
-    for (const other of this.#attempts.keys()) if (other !== connection) other.abandon();
-    this.#attempts.clear();
-    this.#endpointPort.wake();
+    this.#attempts.settle(connection);
     this.#target.caller.confirm(peerKey);
-    this.#gathering.stop();
+    this.#shell.gathering.stop();
     ice.nominate(attempt.base, attempt.remote, now);
     this.#state = { name: "established", ice, connection };
-    this.#events.push({
+    this.#shell.emit({
       type: "session",
       session: {
         transport: this.#transport,
         connection,
         peer: peerKey,
-        startedAt: this.#node.now,
+        startedAt: this.#shell.node.now,
         times: this.#times,
       },
     });
@@ -446,9 +291,9 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
 
   #reached(step: keyof CallTimes, now: number): void {
     if (this.#times[step] !== undefined) return;
-    const ms = now - this.#node.now;
+    const ms = now - this.#shell.node.now;
     this.#times = { ...this.#times, [step]: ms };
-    this.#events.push({ type: "step", step, ms });
+    this.#shell.emit({ type: "step", step, ms });
   }
 
   #failUnreached(): void {
@@ -464,7 +309,7 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
   ): void {
     if (this.#state.name === "over" || this.#state.name === "closing" || this.#state.name === "established") return;
     const report = this.#state.name === "checking" ? this.#state.ice.report() : [];
-    this.#events.push({
+    this.#shell.emit({
       type: "failed",
       reason,
       message,
@@ -477,11 +322,8 @@ export class IceThenQuicDial implements TraversalMachine, GatheringListener {
 
   #stop(): void {
     if (this.#state.name === "checking" || this.#state.name === "established") this.#state.ice.stop();
-    for (const connection of this.#attempts.keys()) connection.abandon();
-    this.#attempts.clear();
-    // The endpoint lets go of them when it is polled.
-    this.#endpointPort.wake();
-    this.#gathering.stop();
+    this.#attempts.settle();
+    this.#shell.gathering.stop();
     this.#offerAt = undefined;
     this.#state = { name: "over" };
   }

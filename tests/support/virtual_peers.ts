@@ -29,8 +29,6 @@ import { TicketListener } from "../../signaling/ticket_listener.ts";
 import { bindBases } from "../../transports/bases.ts";
 import { DEFAULT_TA_MS, makeNode } from "../../transports/dial.ts";
 import { iceThenQuic } from "../../transports/ice_then_quic.ts";
-import { IceThenQuicAccept } from "../../transports/ice_then_quic_accept.ts";
-import { IceThenQuicDial } from "../../transports/ice_then_quic_dial.ts";
 import type { EstablishedSession, Node, TraversalEvent } from "../../transports/traversal.ts";
 
 /** What records and offers are bound to in these tests. */
@@ -95,11 +93,14 @@ export interface PeerOptions {
   readonly quic?: Partial<TransportSettings>;
 }
 
+/** What a transport makes. */
+export type VirtualMachine = ReturnType<typeof TRANSPORT.dial> | ReturnType<typeof TRANSPORT.accept>;
+
 /** One peer: a traversal's machine on a virtual host, with its channel to the hub. */
 export class VirtualPeer {
   readonly host: VirtualHost;
   readonly bases: readonly Base[];
-  readonly machine: IceThenQuicDial | IceThenQuicAccept;
+  readonly machine: VirtualMachine;
   readonly happened: Happened[] = [];
   readonly sessions: EstablishedSession[] = [];
   readonly #driver: Driver<TraversalEvent>;
@@ -112,7 +113,7 @@ export class VirtualPeer {
   constructor(
     net: VirtualNetwork,
     host: VirtualHost,
-    make: (node: Node) => IceThenQuicDial | IceThenQuicAccept,
+    make: (node: Node) => VirtualMachine,
     options: PeerOptions & { readonly context: MachineContext },
   ) {
     this.#net = net;
@@ -267,7 +268,7 @@ export function listenWith(
 ): VirtualPeer {
   const { maxSessions = 1 } = options;
   const reception = { listener, patient: options.hub === undefined, maxSessions };
-  const make = (node: Node): IceThenQuicAccept => new IceThenQuicAccept(TRANSPORT.name, reception, node);
+  const make = (node: Node): VirtualMachine => TRANSPORT.accept(reception, node);
   return new VirtualPeer(net, host, make, { ...options, context: contextOf(host, net.seed) });
 }
 
@@ -304,7 +305,7 @@ export function dialWith(
   options: PeerOptions,
 ): VirtualPeer {
   const target = { caller, patient: options.hub === undefined };
-  const make = (node: Node): IceThenQuicDial => new IceThenQuicDial(TRANSPORT.name, target, node);
+  const make = (node: Node): VirtualMachine => TRANSPORT.dial(target, node);
   return new VirtualPeer(net, host, make, { ...options, context: contextOf(host, net.seed) });
 }
 

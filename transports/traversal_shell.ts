@@ -1,0 +1,206 @@
+/**
+ * What every traversal has around its own logic: a mux with a QUIC endpoint, a dialogue over messages and the gathering of
+ * candidates, and the events that come of them.
+ *
+ * @module
+ */
+
+import type { SocketError } from "../io/host.ts";
+import type { Address } from "../protocols/core/address.ts";
+import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base, Datagram } from "../protocols/core/machine.ts";
+import type { EndpointConfig } from "../protocols/quic/config.ts";
+import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
+import type { EndpointEvent } from "../protocols/quic/events.ts";
+import type { MessageMachine } from "../signaling/channel.ts";
+import { Gathering } from "./gathering.ts";
+import type { GatheringListener } from "./gathering.ts";
+import { MessagePort } from "./message_port.ts";
+import type { MessagePortEvent } from "./message_port.ts";
+import { Mux } from "./mux.ts";
+import type { Port } from "./mux.ts";
+import type { Node, TraversalEvent, TraversalMachine } from "./traversal.ts";
+
+/** What is a transport's own on one side of a call. */
+export interface TraversalLogic<DialogueEvent> {
+  /** Something happened at the QUIC endpoint. */
+  onEndpoint(event: EndpointEvent, now: number): void;
+  /** The caller's or listener's machine tells something. */
+  onDialogue(event: DialogueEvent, now: number): void;
+  /** The message channel is up, and the dialogue has been told. */
+  onOpen(now: number): void;
+  onCandidate(candidate: LocalCandidate, now: number): void;
+  onCandidateWithdrawn(candidate: LocalCandidate, now: number): void;
+  /** Gathering has said all it knows; it may do so again. */
+  onGathered(now: number): void;
+  onSocketError(error: SocketError, now: number): void;
+  /** Nothing moves any more, for the moment: the last chance to emit. */
+  onSettled(now: number): void;
+  /** Runs what is due. */
+  onTimeout(now: number): void;
+  /** When `onTimeout` wants to be called; `Infinity` for never. */
+  readonly timeoutAt: number;
+  /** Ends every session with CONNECTION_CLOSE and stops. */
+  close(code: number, reason: string, now: number): void;
+  /** Sizes of its own tables. */
+  readonly tableSizes: Readonly<Record<string, number>>;
+}
+
+/** A traversal's machine: this, around a transport's logic. */
+export class TraversalShell<DialogueEvent> implements TraversalMachine, GatheringListener {
+  readonly node: Node;
+  readonly mux: Mux = new Mux();
+  readonly endpoint: QuicEndpoint;
+  readonly gathering: Gathering;
+  readonly #dialogue: MessageMachine<DialogueEvent>;
+  readonly #endpointPort: Port;
+  readonly #dialoguePort: Port;
+  readonly #logic: TraversalLogic<DialogueEvent>;
+  readonly #events: TraversalEvent[] = [];
+  #now: number;
+
+  /** @param makeLogic Gets the shell, whose `gathering` begins when the logic is there. */
+  constructor(
+    node: Node,
+    dialogue: MessageMachine<DialogueEvent>,
+    endpointConfig: EndpointConfig,
+    makeLogic: (shell: TraversalShell<DialogueEvent>) => TraversalLogic<DialogueEvent>,
+  ) {
+    this.node = node;
+    this.#now = node.now;
+    this.#dialogue = dialogue;
+    this.endpoint = new QuicEndpoint(endpointConfig, node.random);
+    this.#logic = makeLogic(this);
+    this.#endpointPort = this.mux.attach(this.endpoint, (event: EndpointEvent, now) => {
+      this.#logic.onEndpoint(event, now);
+    });
+    this.mux.routeQuic(this.#endpointPort);
+    // Before gathering: TCP to the hub and the questions to STUN leave at the same moment.
+    this.#dialoguePort = this.mux.attach(new MessagePort(dialogue), (event: MessagePortEvent<DialogueEvent>, now) => {
+      if (event.type === "message") this.emit(event);
+      else this.#logic.onDialogue(event.event, now);
+    });
+    this.gathering = new Gathering(this.mux, node, this);
+  }
+
+  /** The endpoint's counters: what strangers' packets were dropped for. */
+  get drops(): ReadonlyMap<string, number> {
+    return this.endpoint.drops;
+  }
+
+  /** Sizes of all tables, for reports and tests: each is 0 once everything is over. */
+  get tableSizes(): Readonly<Record<string, number>> {
+    return { ...this.endpoint.tableSizes, ...this.mux.tableSizes, ...this.#logic.tableSizes };
+  }
+
+  /** The instant of the last call from outside. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Tells whoever drives this machine. */
+  emit(event: TraversalEvent): void {
+    this.#events.push(event);
+  }
+
+  /** A command was given to the endpoint or a connection of it. */
+  wakeEndpoint(): void {
+    this.#endpointPort.wake();
+  }
+
+  /** A command was given to the dialogue. */
+  wakeDialogue(): void {
+    this.#dialoguePort.wake();
+  }
+
+  /** Has nothing more to say over messages. */
+  endDialogue(): void {
+    this.mux.detach(this.#dialoguePort);
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    this.#now = now;
+    this.mux.handleDatagram(datagram, now);
+  }
+
+  handleTimeout(now: number): void {
+    this.#now = now;
+    this.mux.handleTimeout(now);
+    this.#logic.onTimeout(now);
+  }
+
+  pollTransmit(now: number): Datagram | undefined {
+    this.#now = now;
+    return this.mux.pollTransmit(now);
+  }
+
+  pollEvent(): TraversalEvent | undefined {
+    this.mux.settle(this.#now);
+    this.#logic.onSettled(this.#now);
+    return this.#events.shift();
+  }
+
+  pollTimeout(): number | undefined {
+    const at = Math.min(this.mux.pollTimeout() ?? Infinity, this.#logic.timeoutAt);
+    return at === Infinity ? undefined : at;
+  }
+
+  handleOpen(now: number): void {
+    this.#now = now;
+    this.#dialogue.handleOpen(now);
+    this.wakeDialogue();
+    this.#logic.onOpen(now);
+  }
+
+  handleMessage(text: string, now: number): void {
+    this.#now = now;
+    this.#dialogue.handleMessage(text, now);
+    this.wakeDialogue();
+  }
+
+  handleClosed(now: number, reason?: string, isRefused?: boolean): void {
+    this.#now = now;
+    this.#dialogue.handleClosed(now, reason, isRefused);
+    this.wakeDialogue();
+  }
+
+  handleSocketError(error: SocketError, now: number): void {
+    this.#now = now;
+    this.emit({ type: "socketError", error });
+    this.gathering.handleSocketError(error, now);
+    this.#logic.onSocketError(error, now);
+  }
+
+  addStunServers(servers: readonly Address[], now: number): void {
+    this.#now = now;
+    this.gathering.addServers(servers, now);
+  }
+
+  wake(): void {
+    this.#endpointPort.wake();
+    this.#dialoguePort.wake();
+  }
+
+  close(code: number, reason: string, now: number): void {
+    this.#now = now;
+    this.#logic.close(code, reason, now);
+    this.#endpointPort.wake();
+  }
+
+  candidateFound(candidate: LocalCandidate, now: number): void {
+    this.emit({ type: "candidate", candidate });
+    this.#logic.onCandidate(candidate, now);
+  }
+
+  candidateWithdrawn(candidate: LocalCandidate, now: number): void {
+    this.#logic.onCandidateWithdrawn(candidate, now);
+  }
+
+  gatheringFailed(event: { readonly base: Base; readonly reason: string }): void {
+    this.emit({ type: "gatheringError", base: event.base, reason: event.reason });
+  }
+
+  gatheringDone(now: number): void {
+    this.#logic.onGathered(now);
+  }
+}
