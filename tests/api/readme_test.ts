@@ -3,10 +3,10 @@ import { codeBlocks, permissionTable } from "../support/readme.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-Deno.test("README's examples and those of mod.ts are valid against the API", async () => {
+Deno.test("The examples of README, docs/plugins.md and mod.ts are valid against the API", async () => {
   ok(codeBlocks("ts").length >= 2);
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["check", "--quiet", "--doc-only", "README.md", "mod.ts"],
+    args: ["check", "--quiet", "--doc-only", "README.md", "docs/plugins.md", "mod.ts"],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
   }).output();

@@ -75,6 +75,13 @@ Deno.test("nobody of that name, nobody admitted, a token that is wrong, a hub th
   checkFailure(denied, { code: 1, error: /bob does not admit our key \w+: ask for a ticket or for --allow.*denied/ });
   checkFailure(wrong, { code: 1, error: /another --token is asked for/ });
   checkFailure(down, { code: 1, error: /127\.0\.0\.1:9.*refused.*is the hub running, and the URL right/i });
+  // A listener does not try for ever what cannot come right.
+  const [held, unheard] = await Promise.all([
+    run(["listen", ...hub.peerWords, "--name", "bob"]),
+    run(["listen", ...words, "--json", "--token", "guess"]),
+  ]);
+  checkFailure(held, { code: 1, error: /The name bob is held by another key.*choose another --name/ });
+  checkFailure(unheard, { code: 1, error: /another --token is asked for/ });
   // With the token it would have been heard.
   const right = await run(["connect", "bob", ...words, "--token", "secret"]);
   checkFailure(right, { code: 1, error: /Nobody is registered as bob/ });
