@@ -130,7 +130,11 @@ export class Http3Connection {
   /** Takes an event of the connection underneath; each must pass here, in order. */
   handleEvent(event: ConnectionEvent, now: number): void {
     if (this.#isClosed && event.type !== "closed") return;
-    this.#guard(now, () => this.#onEvent(event, now));
+    try {
+      this.#onEvent(event, now);
+    } catch (error) {
+      this.#closeOn(error, now);
+    }
   }
 
   /** The next thing that happened. */
@@ -184,9 +188,7 @@ export class Http3Connection {
     checkOwn(() => responseOf(fields));
     const stream = this.#reported(streamId);
     if (stream === undefined) return;
-    const frame = this.#encodeHead(fields);
-    stream.onRespond(head.status);
-    stream.output.put(frame);
+    stream.respond(head.status, this.#encodeHead(fields));
     if (options.isEnd === true) stream.output.finish();
   }
 
@@ -215,10 +217,14 @@ export class Http3Connection {
   read(streamId: number, now: number): Uint8Array | undefined {
     const stream = this.#reported(streamId);
     if (stream === undefined) return undefined;
-    let data: Uint8Array | undefined;
-    this.#guard(now, () => data = stream.read());
-    if (data === undefined) this.#forgetIfRead(stream);
-    return data;
+    try {
+      const data = stream.read();
+      if (data === undefined) this.#forgetIfRead(stream);
+      return data;
+    } catch (error) {
+      this.#closeOn(error, now);
+      return undefined;
+    }
   }
 
   /** Whether all content was read and the peer said that there is no more; also for a stream that `streamClosed` named. */
@@ -251,7 +257,7 @@ export class Http3Connection {
   }
 
   /**
-   * Queues an HTTP Datagram (RFC 9297 §2.1); it is copied.
+   * Queues an HTTP Datagram (RFC 9297 §2.1); it is copied, once.
    *
    * @param prefix Goes before `payload`: a context ID and what belongs to it (RFC 9298 §5).
    * @returns Whether it was taken: not if it exceeds `maxDatagramBytes`, and not if the stream's sending part is over.
@@ -264,7 +270,7 @@ export class Http3Connection {
       throw new TypeError(`Cannot send a datagram on stream ${streamId}: it is no extended CONNECT`);
     }
     if (prefix.length + payload.length > this.maxDatagramBytes(streamId)) return false;
-    return this.#quic.sendDatagram(encodeDatagram(streamId, prefix, payload));
+    return this.#quic.giveDatagram(encodeDatagram(streamId, prefix, payload));
   }
 
   /** The next HTTP Datagram; `undefined` if there is none (`datagramReadable` follows). Valid until the next call. */
@@ -333,7 +339,7 @@ export class Http3Connection {
         this.#wantsRequests = false;
         return;
       case "datagramReadable":
-        this.#events.push({ type: "datagramReadable" });
+        this.#events.push(DATAGRAM_READABLE);
         return;
       case "closed":
         this.#letGo();
@@ -363,7 +369,7 @@ export class Http3Connection {
     const wasReported = stream.isReported;
     stream.advance();
     if (wasReported || !stream.isReported) return;
-    if (this.#datagrams.release(id, now - this.#quic.stats.rttMs)) this.#events.push({ type: "datagramReadable" });
+    if (this.#datagrams.release(id, now - this.#quic.stats.rttMs)) this.#events.push(DATAGRAM_READABLE);
   }
 
   #onWritable(id: number): void {
@@ -405,14 +411,13 @@ export class Http3Connection {
       this.#events.push({ type: "settings", settings: message.settings });
       return;
     }
+    if (!this.#isPeerGoingAway) this.#events.push({ type: "goAway" });
     this.#isPeerGoingAway = true;
-    this.#events.push({ type: "goAway" });
     if (this.role === "server") return;
     for (const [id, stream] of this.#requests) {
+      if (BigInt(id) < message.id || !stream.isReceiving || this.#unread.has(id)) continue;
       // RFC 9114 §5.2: these may be sent again on another connection.
-      if (BigInt(id) >= message.id) {
-        stream.fail("H3_REQUEST_CANCELLED", "The server is going away and has not looked at it", "H3_REQUEST_REJECTED");
-      }
+      stream.fail("H3_REQUEST_CANCELLED", "The server is going away and has not looked at it", "H3_REQUEST_REJECTED");
     }
   }
 
@@ -449,6 +454,7 @@ export class Http3Connection {
     if (stream.takesDatagrams) return true;
     // RFC 9297 §2.
     stream.fail("H3_DATAGRAM_ERROR", "A datagram came for a request that has no use for it");
+    this.#forgetIfRead(stream);
     return false;
   }
 
@@ -458,14 +464,10 @@ export class Http3Connection {
     return streamId >= this.#nextRequestId || this.#requests.get(streamId)?.isReported === false;
   }
 
-  /** Runs what the peer's bytes cause; where they break a rule the connection closes. */
-  #guard(now: number, action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      if (!(error instanceof Http3Error)) throw error;
-      this.close(now, error.code, error.message);
-    }
+  /** The peer broke a rule of the connection: RFC 9114 §8. Anything else is our bug, and thrown on. */
+  #closeOn(error: unknown, now: number): void {
+    if (!(error instanceof Http3Error)) throw error;
+    this.close(now, error.code, error.message);
   }
 
   #letGo(): void {
@@ -477,6 +479,7 @@ export class Http3Connection {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const DATAGRAM_READABLE: Http3Event = Object.freeze({ type: "datagramReadable" });
 
 /** What the caller made is held to the rules for what the peer makes. */
 function checkOwn(check: () => void): void {

@@ -12,6 +12,9 @@ import { readVarint, varintBytes, writeVarint } from "../quic/varint.ts";
 /** Datagrams kept that overtook their requests, of all requests together; one more forgets the oldest. */
 export const MAX_EARLY_DATAGRAMS = 32;
 
+/** Datagrams whose requests have come since, and that nobody has read; one more drops the oldest. */
+export const MAX_RELEASED_DATAGRAMS = 256;
+
 /** An HTTP Datagram (RFC 9297 §2.1). One object serves every call of `readDatagram`; `bytes` is the caller's own. */
 export interface HttpDatagram {
   /** The request it belongs to. */
@@ -47,7 +50,6 @@ export class HttpDatagrams {
   readonly #reader = new Reader(NO_BYTES);
   // There is no timer: the limit bounds the memory, and age is looked at when a request comes.
   #early: (HttpDatagram & { readonly at: number })[] = [];
-  /** Of requests that have come since: `MAX_EARLY_DATAGRAMS` for each time `release` was called and nobody read. */
   readonly #released = new Fifo<HttpDatagram>();
 
   /** Datagrams that wait for their requests. */
@@ -93,7 +95,10 @@ export class HttpDatagrams {
     const recent = this.#early.filter((datagram) => datagram.at >= since);
     const released = recent.filter((datagram) => datagram.streamId === streamId);
     this.#early = recent.filter((datagram) => datagram.streamId !== streamId);
-    for (const datagram of released) this.#released.push(datagram);
+    for (const datagram of released) {
+      if (this.#released.count === MAX_RELEASED_DATAGRAMS) this.#released.shift();
+      this.#released.push(datagram);
+    }
     return released.length > 0;
   }
 

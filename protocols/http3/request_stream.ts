@@ -93,9 +93,10 @@ export class RequestStream {
     return this.#hasFinalResponse;
   }
 
-  /** Server: a response's head is being sent. @throws {TypeError} If the final one was. */
-  onRespond(status: number): void {
+  /** Server: sends a response's head. @throws {TypeError} If the final one was sent. */
+  respond(status: number, frame: Uint8Array): void {
     if (this.#hasFinalResponse) throw new TypeError(`Cannot respond on stream ${this.id}: the final response was sent`);
+    this.output.put(frame);
     this.#hasFinalResponse = status >= 200;
   }
 

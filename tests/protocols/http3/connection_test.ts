@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
-import { toHex } from "../../../protocols/core/bytes.ts";
+import { concatBytes, toHex } from "../../../protocols/core/bytes.ts";
 import { MAX_DATA_FRAME_BYTES, MAX_UNREAD_REQUESTS } from "../../../protocols/http3/connection.ts";
 import type { Field, RequestHead } from "../../../protocols/http3/message.ts";
 import {
@@ -379,6 +379,24 @@ Deno.test("HTTP/3 client fails what GOAWAY leaves out, also of the first announc
   raw.quic.write(control, Uint8Array.of(7, 1, 0));
   pair.runTo(pair.now + 100);
   strictEqual(end.quic.state, "confirmed");
+  strictEqual(end.of("goAway").length, 1);
+});
+
+Deno.test("HTTP/3 client keeps a whole response, whatever GOAWAY says of its request (RFC 9114 §5.2)", () => {
+  const { pair, end, raw } = rawPair("client");
+  const control = raw.openControl();
+  pair.runUntil(() => end.http3.peerSettings !== undefined);
+  const id = end.http3.request(GET_HEAD, { isEnd: true })!;
+  const other = end.http3.request(GET_HEAD, { isEnd: true })!;
+  pair.runUntil(() => raw.events.filter(({ type }) => type === "streamOpened").length === 3);
+  raw.quic.write(id, concatBytes(headersFrame([[":status", "200"]]), dataFrame("x")));
+  raw.quic.finish(id);
+  pair.runUntil(() => end.of("response").length === 1);
+  raw.quic.write(control, Uint8Array.of(7, 1, 0));
+  pair.runUntil(() => end.of("failed").length === 1);
+  strictEqual(end.of("failed")[0]!.streamId, other);
+  strictEqual(text(end.readAll(id, pair.now)), "x");
+  strictEqual(end.http3.isAtEnd(id), true);
 });
 
 Deno.test("HTTP/3 close carries its code to the other end (RFC 9114 §5.3, §8.1)", () => {

@@ -1,7 +1,12 @@
 import { deepStrictEqual, strictEqual, throws } from "node:assert/strict";
 import { fromHex, toHex } from "../../../protocols/core/bytes.ts";
 import { randomBytes } from "../../../protocols/core/random.ts";
-import { encodeDatagram, HttpDatagrams, MAX_EARLY_DATAGRAMS } from "../../../protocols/http3/http_datagrams.ts";
+import {
+  encodeDatagram,
+  HttpDatagrams,
+  MAX_EARLY_DATAGRAMS,
+  MAX_RELEASED_DATAGRAMS,
+} from "../../../protocols/http3/http_datagrams.ts";
 import {
   EXTENDED_FIELDS,
   EXTENDED_HEAD,
@@ -64,6 +69,19 @@ Deno.test("HTTP Datagrams are kept for their request, up to a limit and an age (
   deepStrictEqual(released, [31, 33]);
   strictEqual(datagrams.earlyCount, 2);
   strictEqual(datagrams.release(8, 0), false);
+});
+
+Deno.test("HTTP Datagrams that nobody reads are dropped beyond a limit, the oldest first", () => {
+  const datagrams = new HttpDatagrams();
+  for (let i = 0; i < MAX_RELEASED_DATAGRAMS + 3; i++) {
+    datagrams.decode(Uint8Array.of(0, i >> 8, i & 0xff));
+    datagrams.keep(0);
+    datagrams.release(0, 0);
+  }
+  strictEqual(toHex(datagrams.takeReleased()!.bytes), "000003");
+  let count = 1;
+  while (datagrams.takeReleased() !== undefined) count++;
+  strictEqual(count, MAX_RELEASED_DATAGRAMS);
 });
 
 Deno.test("HTTP Datagrams go both ways on an extended CONNECT (RFC 9297 §2.1)", () => {
