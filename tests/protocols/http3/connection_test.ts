@@ -181,6 +181,28 @@ Deno.test("HTTP/3 write takes a DATA frame whole or nothing of it", () => {
   throws(() => client.http3.write(id, piece), TypeError);
 });
 
+Deno.test("HTTP/3 keeps heads that find no room underneath, up to a limit, and sends them in order", () => {
+  const { pair, client, server } = http3Pair({ clientHttp3: { maxFieldSectionBytes: 64 * 1024 } });
+  const id = client.http3.request(GET_HEAD, { isEnd: true })!;
+  pair.runUntil(() => server.of("request").length === 1);
+  // Not shorter with Huffman's code.
+  const hint = (index: number): Field[] => [["x-index", String(index)], ["x-long", "~".repeat(40_000)]];
+  let sent = 0;
+  throws(() => {
+    for (; sent < 16; sent++) server.http3.respond(id, { status: 103, fields: hint(sent) });
+  }, RangeError);
+  // 256 KiB wait underneath, and 128 KiB here.
+  strictEqual(sent, 9);
+  strictEqual(server.http3.streamCount, 1);
+  pair.runUntil(() => client.of("informational").length === sent);
+  server.http3.respond(id, { status: 200, fields: [] });
+  server.http3.write(id, bytes("end"));
+  server.http3.finish(id);
+  pair.runUntil(() => client.of("readable").length === 1);
+  deepStrictEqual(client.of("informational").map(({ response }) => response.fields[0]![1]), [..."012345678"]);
+  strictEqual(text(client.readAll(id, pair.now)), "end");
+});
+
 Deno.test("HTTP/3 content stays underneath until it is read, so that the window closes", () => {
   const { pair, client, server } = http3Pair();
   const id = client.http3.request({ ...GET_HEAD, method: "POST" })!;
