@@ -117,8 +117,9 @@ export type TraversalEvent =
   /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
   | { readonly type: "callFailed"; readonly message: string; readonly report: readonly PairReport[] }
   /**
-   * Every session has ended, and every CONNECTION_CLOSE of ours has been there to be repeated for as long as RFC 9000 §10.2
-   * wants: the sockets can be closed. On the calling side after the session; on the listening side after `close`.
+   * Every session has ended, and no CONNECTION_CLOSE of ours has to be repeated any more: the peer has answered it, or the
+   * closing period is over (RFC 9000 §10.2). The sockets can be closed. On the calling side it comes after the session, on
+   * the listening side after `close`.
    */
   | { readonly type: "released" }
   /** It is over: nothing will come of this machine any more. */

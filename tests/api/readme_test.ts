@@ -32,5 +32,5 @@ Deno.test("README's alias has what listen and connect need", () => {
 Deno.test("README links to files that are there", async () => {
   const links = [...(await Deno.readTextFile(new URL("README.md", ROOT))).matchAll(/\]\(([^)#:]+)\)/g)];
   ok(links.length > 0);
-  for (const [, path] of links) strictEqual((await Deno.stat(new URL(path!, ROOT))).isFile, true, path);
+  for (const [, path] of links) strictEqual((await Deno.stat(new URL(path!, ROOT))).isFile, true, path!);
 });

@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { dial, listen, memory, StreamResetError } from "../../mod.ts";
 import type { DialOptions, Listener, Session } from "../../mod.ts";
+import { run } from "../support/command.ts";
 import { seededRandom } from "../support/seeded_random.ts";
 
 const KIB = 1024;
@@ -263,4 +264,11 @@ Deno.test("Session refuses chunks that are not bytes, and says so", async () => 
   const { writable } = await pair.caller.openStream();
   const odd: WritableStream = writable;
   await rejects(odd.getWriter().write("text"), /a chunk must be a Uint8Array/);
+});
+
+Deno.test("Sessions and listeners that are closed do not keep a program alive", async () => {
+  // With the flags that README gives for a caller.
+  const { code, stdout, stderr } = await run(["connect"], { program: "tests/api/short_program.ts" });
+  strictEqual(code, 0, stderr);
+  deepStrictEqual(JSON.parse(new TextDecoder().decode(stdout)), { by: "local", code: 0, reason: "that is all" });
 });
