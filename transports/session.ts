@@ -213,6 +213,10 @@ export class Session {
       case "pathChanged":
       case "pathValidated":
       case "pathFailed":
+      case "pathFound":
+      case "pathSized":
+      case "roundFailed":
+      case "observedAddress":
       case "keyLog":
         return;
       default:

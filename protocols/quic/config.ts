@@ -9,6 +9,9 @@ import type { Base } from "../core/machine.ts";
 import type { AeadBackend } from "../crypto/aead.ts";
 import { NODE_AEAD_BACKEND } from "../crypto/node_aead.ts";
 import type { TlsConfig } from "../tls/config.ts";
+import type { AddressDiscoveryRole } from "./address_discovery.ts";
+import type { NatTraversalSettings } from "./extensions.ts";
+import type { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 
 /** Largest `maxUdpPayloadBytes`: what fits an Ethernet frame under IPv6 and UDP. */
@@ -48,6 +51,10 @@ export interface TransportSettings {
   readonly maxAckDelayMs: number;
   /** Asks the peer to stay where it is: RFC 9000 §18.2. A NAT may move it all the same. */
   readonly disableActiveMigration: boolean;
+  /** Looks for a direct path beside a relayed one (draft-seemann-quic-nat-traversal-02), if the peer wants that too. */
+  readonly natTraversal: NatTraversalSettings | undefined;
+  /** Tells the peer what address it comes from, wants to be told, or both (draft-ietf-quic-address-discovery-00). */
+  readonly addressDiscovery: AddressDiscoveryRole | undefined;
 }
 
 /** What holds where nothing is said. */
@@ -69,6 +76,8 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   maxDatagramFrameBytes: 65_535,
   maxAckDelayMs: 25,
   disableActiveMigration: false,
+  natTraversal: undefined,
+  addressDiscovery: undefined,
 });
 
 /** How an endpoint accepts connections. */
@@ -101,6 +110,8 @@ export interface EndpointConfig {
   readonly resetKey?: Uint8Array;
   /** Who seals and opens packets. */
   readonly aead: AeadBackend;
+  /** What probes of NAT traversal may cost, shared with other endpoints of the process. Absent: one of its own. */
+  readonly probeBudget?: ProbeBudget;
 }
 
 /** What holds where nothing is said: a client, or a server for everybody once `server` is set. */
@@ -159,6 +170,10 @@ export function checkTransportSettings(settings: TransportSettings): void {
     if (!Number.isSafeInteger(settings[key]) || settings[key] < 1) {
       throw new RangeError(`Cannot use ${key} ${settings[key]}: it is not a whole number above 0`);
     }
+  }
+  const limit = settings.natTraversal?.concurrencyLimit;
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 1)) {
+    throw new RangeError(`Cannot use concurrencyLimit ${limit}: it is not a whole number above 0`);
   }
   const counts = ["maxBidirectionalStreams", "maxUnidirectionalStreams", "maxDatagramFrameBytes"] as const;
   for (const key of counts) {

@@ -6,6 +6,7 @@
  */
 
 import type { Address } from "../core/address.ts";
+import type { LocalCandidate } from "../core/candidate.ts";
 import type { Base } from "../core/machine.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { Verdict } from "../tls/events.ts";
@@ -17,6 +18,8 @@ import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
 import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from "./migration.ts";
+import type { TraversalCounts } from "./nat_traversal/traversal.ts";
+import { readTraversal } from "./probed_paths.ts";
 import { Receiver } from "./receive.ts";
 import { onLossTimeout } from "./recovery.ts";
 import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
@@ -333,6 +336,52 @@ export class QuicConnection {
     this.#host.wake();
   }
 
+  // Commands: NAT traversal. Nothing happens unless the settings ask for it, and the peer wants it too.
+
+  /**
+   * Names an address of ours that the peer may reach us at without a relay: an own one of a base, or one that was seen from
+   * elsewhere. May be called at any time; relays and tunnels are passed over.
+   */
+  addCandidate(candidate: LocalCandidate, now: number): void {
+    this.#parts.extensions?.addCandidate(candidate, now);
+    this.#readTraversal(now);
+  }
+
+  /** An address named by `addCandidate` does not hold any more. */
+  removeCandidate(base: Base, address: Address, now: number): void {
+    this.#parts.extensions?.removeCandidate(base, address, now);
+    this.#readTraversal(now);
+  }
+
+  /** A base is gone, with all its addresses and what was found from there. */
+  removeBase(base: Base, now: number): void {
+    this.#parts.extensions?.removeBase(base, now);
+    this.#readTraversal(now);
+  }
+
+  /** On a client: looks for a direct path again, because the one in use is lost or the network is another. */
+  restartTraversal(now: number): void {
+    this.#parts.extensions?.traversal?.restart(now);
+    this.#readTraversal(now);
+  }
+
+  /** Looks for no other path any more. */
+  stopTraversal(now: number): void {
+    this.#parts.extensions?.traversal?.stop();
+    this.#readTraversal(now);
+  }
+
+  /** The host has no way from the base to the address: no probe goes there. */
+  onUnreachable(base: Base, remote: Address, now: number): void {
+    this.#parts.extensions?.traversal?.onUnreachable({ base, remote }, now);
+    this.#readTraversal(now);
+  }
+
+  /** What NAT traversal has done so far; `undefined` unless both sides want it. */
+  get traversalCounts(): TraversalCounts | undefined {
+    return this.#parts.extensions?.traversal?.counts;
+  }
+
   // Commands: early dial.
 
   /** Lifts the limit of `maxUnansweredDatagrams`: the path is known to be wanted. Probe timeouts run from now on. */
@@ -461,12 +510,19 @@ export class QuicConnection {
         paths.active.sendAllowanceBytes >= MIN_DATAGRAM_ROOM_BYTES ? spaces.Application.received.ackAt : undefined,
       );
       timers.set("path", pathTimeoutAt(this.#parts));
+      const { extensions } = this.#parts;
+      if (extensions?.traversal !== undefined) timers.set("traversal", extensions.traversal.timeoutAt);
     }
     return timers.next();
   }
 
   #openStream(id: number): ReturnType<Streams["find"]> {
     return this.#parts.state.isOpen ? this.#parts.streams.find(id) : undefined;
+  }
+
+  #readTraversal(now: number): void {
+    readTraversal(this.#parts, now);
+    this.#host.wake();
   }
 
   #guard(now: number, action: () => void): void {
@@ -485,6 +541,9 @@ export class QuicConnection {
         return onLossTimeout(parts, now);
       case "path":
         return onPathTimeout(parts, now);
+      case "traversal":
+        parts.extensions?.traversal?.onTimeout(now);
+        return readTraversal(parts, now);
       case "idle":
         return finish(parts, { by: "idle", code: 0, reason: `Nothing was heard for ${parts.idle.timeoutMs} ms` });
       case "keepAlive":

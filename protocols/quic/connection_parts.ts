@@ -12,6 +12,7 @@ import type { LocalConnectionIds } from "./connection_ids.ts";
 import type { ConnectionState } from "./connection_state.ts";
 import type { Datagrams } from "./datagrams.ts";
 import type { ConnectionEvent, DropReason } from "./events.ts";
+import type { Extensions } from "./extensions.ts";
 import type { Fifo } from "./fifo.ts";
 import type { Handshake, PacketSpaces } from "./handshake.ts";
 import type { Idle } from "./idle.ts";
@@ -95,6 +96,8 @@ export interface ConnectionParts {
   readonly datagrams: Datagrams;
   readonly timers: Timers;
   readonly idle: Idle;
+  /** Absent unless an extension was asked for. */
+  readonly extensions: Extensions | undefined;
   readonly pending: Pending;
   readonly earlyDial: EarlyDial;
   readonly epoch: Epoch;

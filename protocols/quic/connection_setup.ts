@@ -11,12 +11,13 @@ import type { Random } from "../core/random.ts";
 import type { AeadBackend } from "../crypto/aead.ts";
 import type { TlsSettings, TransportSettings } from "./config.ts";
 import { NewReno } from "./congestion.ts";
-import { LocalConnectionIds } from "./connection_ids.ts";
+import { LocalConnectionIds, MAX_LOCAL_CONNECTION_IDS } from "./connection_ids.ts";
 import type { ConnectionIdRegistry } from "./connection_ids.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { ConnectionState } from "./connection_state.ts";
 import { Datagrams } from "./datagrams.ts";
 import type { DropReason } from "./events.ts";
+import { Extensions, TRAVERSAL_CONNECTION_IDS } from "./extensions.ts";
 import { Fifo } from "./fifo.ts";
 import { Handshake } from "./handshake.ts";
 import { Idle } from "./idle.ts";
@@ -24,6 +25,7 @@ import { KeyUpdate } from "./key_update.ts";
 import { LossDetection } from "./loss_detection.ts";
 import { Mtu } from "./mtu.ts";
 import { Pacer } from "./pacer.ts";
+import type { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { PacketSpace } from "./packet_space.ts";
 import { Paths } from "./paths.ts";
 import { ACTIVE_CONNECTION_ID_LIMIT, RemoteConnectionIds } from "./remote_connection_ids.ts";
@@ -59,6 +61,8 @@ export interface ConnectionSetup {
   readonly peerSourceId?: Uint8Array;
   readonly initialRttMs?: number;
   readonly maxUnansweredDatagrams?: number;
+  /** Of the endpoint, for probes of NAT traversal. */
+  readonly probeBudget: ProbeBudget;
   /** UDP payload of datagrams with an Initial packet. */
   readonly initialDatagramBytes: number;
   /** On a client: for its Initials; kept. */
@@ -81,7 +85,11 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     keepAliveMs: transport.keepAliveMs,
     probeTimeoutMs: () => loss.ptoMs,
   });
-  const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup) };
+  const { natTraversal, addressDiscovery } = transport;
+  const extensions = natTraversal === undefined && addressDiscovery === undefined
+    ? undefined
+    : new Extensions({ role, natTraversal, addressDiscovery, random, budget: setup.probeBudget });
+  const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup, extensions) };
   return {
     role,
     settings: transport,
@@ -95,8 +103,12 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     },
     state: new ConnectionState(),
     paths: new Paths(setup.base, setup.remote, role === "client"),
-    localIds: new LocalConnectionIds(setup.host, setup.local),
-    remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId),
+    localIds: new LocalConnectionIds(
+      setup.host,
+      setup.local,
+      natTraversal === undefined ? MAX_LOCAL_CONNECTION_IDS : TRAVERSAL_CONNECTION_IDS,
+    ),
+    remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId, remoteIdLimit(transport)),
     spaces,
     handshake: new Handshake({ role, tls, aead: setup.aead, random, spaces }),
     keyUpdate: new KeyUpdate(spaces.Application),
@@ -117,6 +129,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     datagrams: new Datagrams(),
     timers,
     idle,
+    extensions,
     pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
     earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
     epoch: { id: 0 },
@@ -134,7 +147,12 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
   };
 }
 
-function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
+/** Each path that is probed has an ID of its own: RFC 9000 §9.5. */
+function remoteIdLimit({ natTraversal }: TransportSettings): number {
+  return natTraversal === undefined ? ACTIVE_CONNECTION_ID_LIMIT : TRAVERSAL_CONNECTION_IDS;
+}
+
+function ourTransportParameters(setup: ConnectionSetup, extensions: Extensions | undefined): Uint8Array {
   const { transport, role, local } = setup;
   return encodeTransportParameters({
     ...DEFAULT_TRANSPORT_PARAMETERS,
@@ -153,8 +171,9 @@ function ourTransportParameters(setup: ConnectionSetup): Uint8Array {
     initialMaxStreamsUni: transport.maxUnidirectionalStreams,
     maxAckDelayMs: transport.maxAckDelayMs,
     disableActiveMigration: transport.disableActiveMigration,
-    activeConnectionIdLimit: ACTIVE_CONNECTION_ID_LIMIT,
+    activeConnectionIdLimit: remoteIdLimit(transport),
     initialSourceConnectionId: local.connectionId,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
+    ...extensions?.parameters,
   });
 }

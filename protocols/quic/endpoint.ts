@@ -23,6 +23,7 @@ import { QuicConnection } from "./connection.ts";
 import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { DropReason, EndpointEvent } from "./events.ts";
 import { Fifo } from "./fifo.ts";
+import { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";
 import { MAX_PATHS } from "./paths.ts";
 import { MIN_STATELESS_RESET_BYTES } from "./receive.ts";
@@ -93,6 +94,7 @@ interface EntryOwner {
 export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #config: EndpointConfig;
   readonly #random: Random;
+  readonly #probeBudget: ProbeBudget;
   readonly #routes: Routes<Entry>;
   readonly #owner: EntryOwner;
   readonly #entries = new Set<Entry>();
@@ -128,6 +130,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     }
     this.#config = config;
     this.#random = random;
+    this.#probeBudget = config.probeBudget ?? new ProbeBudget();
     this.#routes = new Routes(random, config.resetKey ?? randomBytes(random, 32));
     const { maxAdmittedAddresses: maxAddresses, maxAdmittedTokens: maxTokens } = config;
     this.#admissions = new AdmissionList({ maxAddresses, maxTokens }, random);
@@ -349,13 +352,16 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
 
   #create(
     entry: Entry,
-    setup: Omit<ConnectionSetup, "aead" | "random" | "host" | "local">,
+    setup: Omit<ConnectionSetup, "aead" | "random" | "host" | "local" | "probeBudget">,
     now: number,
   ): QuicConnection {
     const local = this.#routes.issue(entry);
     try {
       const { aead } = this.#config;
-      entry.connection = new QuicConnection({ ...setup, aead, random: this.#random, host: entry, local }, now);
+      entry.connection = new QuicConnection(
+        { ...setup, aead, random: this.#random, host: entry, local, probeBudget: this.#probeBudget },
+        now,
+      );
     } catch (error) {
       this.#routes.retire(local.connectionId);
       throw error;

@@ -60,6 +60,7 @@ function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: nu
         applicationProtocol: event.applicationProtocol,
         peer: event.peer,
       });
+      parts.extensions?.traversal?.enable(now);
       if (parts.role === "server") {
         // RFC 9001 §4.1.2: for a server complete is confirmed, and it says so.
         parts.pending.isHandshakeDoneDue = true;
@@ -78,6 +79,7 @@ function applyParameters(parts: ConnectionParts, parameters: TransportParameters
     ...(parts.role === "client" ? { originalDestination: origin.originalDestinationId } : {}),
     ...(origin.retrySourceId === undefined ? {} : { retrySource: origin.retrySourceId }),
   });
+  parts.extensions?.applyPeer(parameters, now);
   parts.streams.applyPeerLimits(parameters);
   parts.loss.setMaxAckDelay(parameters.maxAckDelayMs);
   parts.idle.setPeerTimeout(parameters.maxIdleTimeoutMs, now);

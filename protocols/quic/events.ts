@@ -11,6 +11,7 @@ import type { PeerIdentity } from "../tls/peer_policy.ts";
 import type { SignatureScheme } from "../tls/signature_schemes.ts";
 import type { QuicConnection } from "./connection.ts";
 import type { CloseReason } from "./connection_state.ts";
+import type { TraversalEvent } from "./nat_traversal/traversal.ts";
 import type { Directionality } from "./stream_id.ts";
 
 /** Something that happened on one connection. */
@@ -52,6 +53,10 @@ export type ConnectionEvent =
   | { readonly type: "pathValidated"; readonly base: Base; readonly remote: Address }
   /** A path was not validated: one in use, which the connection has left, or one that `probePath` named. */
   | { readonly type: "pathFailed"; readonly base: Base; readonly remote: Address }
+  /** The peer has told what address our packets come from: draft-ietf-quic-address-discovery-00. */
+  | { readonly type: "observedAddress"; readonly base: Base; readonly remote: Address; readonly address: Address }
+  /** What NAT traversal has found: draft-seemann-quic-nat-traversal-02. `pathFailed` may be one of it too. */
+  | TraversalEvent
   /** A secret, for `SSLKEYLOGFILE`; only if the TLS settings ask for it. */
   | {
     readonly type: "keyLog";

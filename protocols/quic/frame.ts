@@ -7,7 +7,9 @@
 
 import { Reader, TruncatedError } from "../core/reader.ts";
 import { unreachable } from "../core/unreachable.ts";
+import type { ObservedAddressFrame } from "./address_discovery.ts";
 import { TransportError } from "./errors.ts";
+import type { TraversalFrame } from "./nat_traversal/dialect.ts";
 import { readVarint, readVarint62 } from "./varint.ts";
 
 /** RFC 9000 §19.11: a count of streams above 2^60 could not be numbered. */
@@ -19,7 +21,25 @@ const MAX_CONNECTION_ID_BYTES = 20;
  * A decoded frame. `type` is the name RFC 9000 §19 gives it, so a search finds both. Views borrow the packet; the frame
  * itself is valid until the next one is decoded.
  */
-export type Frame =
+export type Frame = CoreFrame | ExtensionFrame;
+
+/** A frame of an extension that was negotiated. */
+export type ExtensionFrame = TraversalFrame | ObservedAddressFrame;
+
+/** Reads frames of extensions; a connection that has negotiated none has none of these. */
+export interface ExtensionFrameDecoder {
+  /**
+   * Reads a frame behind its type.
+   *
+   * @returns `undefined` if no extension has that type.
+   * @throws {TransportError} If the peer must not send it.
+   * @throws {TruncatedError} If the bytes end first.
+   */
+  decode(type: number, reader: Reader): ExtensionFrame | undefined;
+}
+
+/** A frame of RFC 9000 or RFC 9221. */
+export type CoreFrame =
   | { readonly type: "PADDING" }
   | { readonly type: "PING" }
   | AckFrame
@@ -76,7 +96,7 @@ export interface AckFrame {
 
 /** A row of Table 3 of RFC 9000. */
 export interface FrameRule {
-  readonly name: Frame["type"];
+  readonly name: CoreFrame["type"];
   /** Packets that may carry it: `I`nitial, `H`andshake, `0`-RTT, `1`-RTT. */
   readonly packets: string;
   /** Whether it has the peer acknowledge the packet (no `N` in the table): RFC 9000 §13.2.1. */
@@ -87,7 +107,7 @@ export interface FrameRule {
   readonly isInFlight: boolean;
 }
 
-function rule(name: Frame["type"], packets: string, marks = ""): FrameRule {
+function rule(name: CoreFrame["type"], packets: string, marks = ""): FrameRule {
   return {
     name,
     packets,
@@ -129,6 +149,11 @@ function frameRules(rows: readonly (readonly [number, number, FrameRule])[]): re
   return rules;
 }
 
+/** All frames of extensions have the packet acknowledged. */
+const EXTENSION_RULE = { isAckEliciting: true, isProbing: false } as const;
+/** Address discovery's is a probing frame: draft-ietf-quic-address-discovery-00 §5. */
+const OBSERVED_ADDRESS_RULE = { isAckEliciting: true, isProbing: true } as const;
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const PADDING: Frame = { type: "PADDING" };
@@ -150,7 +175,9 @@ export class FrameDecoder {
   };
   #packet = "1";
   #frameType = 0;
-  #rule: FrameRule | undefined = FRAME_RULES[0];
+  #rule: { readonly isAckEliciting: boolean; readonly isProbing: boolean } | undefined = FRAME_RULES[0];
+  /** Of the extensions that were negotiated. */
+  extensions: ExtensionFrameDecoder | undefined;
 
   /**
    * Starts on the payload of a packet.
@@ -190,7 +217,7 @@ export class FrameDecoder {
       const type = reader.peek() < 0x40 ? reader.uint8() : readVarint(reader);
       this.#frameType = type;
       const rule = this.#rule = FRAME_RULES[type];
-      if (rule === undefined) throw this.#malformed("unknown frame type");
+      if (rule === undefined) return this.#decodeExtension(type, reader);
       // 1-RTT packets may carry every frame there is.
       if (this.#packet !== "1" && !rule.packets.includes(this.#packet)) {
         throw new TransportError("PROTOCOL_VIOLATION", `${rule.name} in the wrong packet`, { frameType: type });
@@ -202,7 +229,14 @@ export class FrameDecoder {
     }
   }
 
-  #decode(name: Frame["type"], type: number, reader: Reader): Frame {
+  #decodeExtension(type: number, reader: Reader): Frame {
+    const frame = this.#packet === "1" ? this.extensions?.decode(type, reader) : undefined;
+    if (frame === undefined) throw this.#malformed("unknown frame type");
+    this.#rule = frame.type === "OBSERVED_ADDRESS" ? OBSERVED_ADDRESS_RULE : EXTENSION_RULE;
+    return frame;
+  }
+
+  #decode(name: CoreFrame["type"], type: number, reader: Reader): Frame {
     switch (name) {
       case "PADDING":
         while (reader.remaining > 0 && reader.peek() === 0) reader.skip(1);

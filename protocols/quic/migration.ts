@@ -63,6 +63,22 @@ export function abandonPath(parts: ConnectionParts, { base, remote }: PathKey): 
   if (path !== undefined) forget(parts, path);
 }
 
+/** A path that NAT traversal has found, ready to be moved to for a while. */
+export function addProvenPath(
+  parts: ConnectionParts,
+  { base, remote, rttMs }: PathKey & { readonly rttMs: number },
+  now: number,
+): Path {
+  let path = parts.paths.find(base, remote);
+  if (path === undefined) {
+    makeRoom(parts);
+    path = parts.paths.add(base, remote, { isOurs: true });
+  }
+  if (path !== parts.paths.active) path.abandonAt = now + UNUSED_PATH_MS;
+  path.rttMs = rttMs;
+  return path;
+}
+
 /** A path on which the peer was heard for the first time. */
 export function addPeerPath(parts: ConnectionParts, { base, remote }: PathKey, now: number): Path {
   makeRoom(parts);

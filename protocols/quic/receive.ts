@@ -27,6 +27,7 @@ import {
 import { isRetryAuthentic } from "./packet_protection.ts";
 import type { PacketSpace } from "./packet_space.ts";
 import type { Path } from "./path.ts";
+import { adoptProbedPath, isStranger, readTraversal, strangerAt } from "./probed_paths.ts";
 import { discardSpace, onAck } from "./recovery.ts";
 import { drain, finish } from "./termination.ts";
 
@@ -65,6 +66,7 @@ export class Receiver {
   constructor(parts: ConnectionParts, aead: AeadBackend) {
     this.#parts = parts;
     this.#aead = aead;
+    this.#frames.extensions = parts.extensions;
   }
 
   /**
@@ -83,8 +85,9 @@ export class Receiver {
     const parts = this.#parts;
     const { base, remote } = from;
     let path = parts.paths.find(base, remote);
+    const stranger = path === undefined ? strangerAt(parts, from, now) : undefined;
     // RFC 9000 §9: clients do not migrate to addresses of the server that they do not know.
-    if (path === undefined && parts.role === "client") return parts.drop("unknown path");
+    if (path === undefined && stranger === undefined && parts.role === "client") return parts.drop("unknown path");
     parts.counters.receivedDatagrams++;
     parts.counters.receivedBytes += end - start;
     path?.onReceived(end - start);
@@ -106,15 +109,39 @@ export class Receiver {
         if (isFirst && header.type === "1-RTT" && this.handleStatelessReset(buffer, start, end)) return;
         continue;
       }
+      if (stranger !== undefined && path === undefined) {
+        // What probes is answered by NAT traversal, and makes no path; nothing else is taken from an unknown server.
+        if (this.#isProbing(space, buffer)) {
+          this.#handlePacket(space, buffer, stranger, now);
+          if (!parts.state.isOpen) return;
+          continue;
+        }
+        if (parts.role === "client") {
+          parts.drop("unknown path");
+          continue;
+        }
+      }
       if (path === undefined) {
         // Only what is authentic makes a path, or strangers could fill the table.
         path = addPeerPath(parts, from, now);
         path.onReceived(end - start);
+        adoptProbedPath(parts, path);
       }
       this.#handlePacket(space, buffer, path, now);
       if (!parts.state.isOpen) return;
     }
     this.handleWaiting(now);
+    readTraversal(parts, now);
+  }
+
+  /** Whether the packet that was opened last has nothing but probing frames: RFC 9000 §9.1. @throws {TransportError} */
+  #isProbing(space: PacketSpace, buffer: Uint8Array): boolean {
+    const { opener } = space;
+    if (opener === undefined || space.name !== "Application") return false;
+    const frames = this.#frames;
+    frames.reset(buffer.subarray(opener.payloadStart, opener.payloadEnd), "1");
+    while (frames.next() !== undefined) if (!frames.isProbing) return false;
+    return true;
   }
 
   /** Whether the datagram brings the peer's CONNECTION_CLOSE: all that an end which has closed looks for (RFC 9000 §10.2.1). */
@@ -341,11 +368,23 @@ export class Receiver {
         onPeerRetired(parts, frame.sequenceNumber);
         break;
       case "PATH_CHALLENGE":
-        path.onChallenge(frame.data);
+        if (isStranger(path)) parts.extensions?.traversal?.onChallenge(path, frame.data, this.#datagramBytes, now);
+        else path.onChallenge(frame.data);
         break;
       case "PATH_RESPONSE":
+        if (parts.extensions?.traversal?.onResponse(path, frame.data, this.#datagramBytes, now) === true) break;
         validatePath(parts, frame.data, now);
         break;
+      case "ADD_ADDRESS":
+      case "REMOVE_ADDRESS":
+      case "PUNCH_ME_NOW":
+        parts.extensions?.traversal?.onFrame(frame, now);
+        break;
+      case "OBSERVED_ADDRESS": {
+        const observed = parts.extensions?.observer?.onFrame(frame, path);
+        if (observed !== undefined) parts.events.push({ type: "observedAddress", ...observed });
+        break;
+      }
       case "NEW_TOKEN":
         // A client may keep it for its next connection (RFC 9000 §8.1.3); that comes with address validation by token.
         if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "NEW_TOKEN from a client");

@@ -95,6 +95,12 @@ function onPacketLost(parts: ConnectionParts, packet: SentPacket): void {
       case "HANDSHAKE_DONE":
         parts.pending.isHandshakeDoneDue = true;
         break;
+      case "ADD_ADDRESS":
+      case "REMOVE_ADDRESS":
+      case "PUNCH_ME_NOW":
+      case "OBSERVED_ADDRESS":
+        parts.extensions?.onFrameLost(frame);
+        break;
       // The streams have done these.
       case "STREAM":
       case "RESET_STREAM":

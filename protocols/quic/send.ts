@@ -37,11 +37,13 @@ import {
   writeStreamHeader,
   writeStreamsBlocked,
 } from "./frame_writer.ts";
+import type { Extensions } from "./extensions.ts";
 import { claimConnectionId } from "./migration.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketBuilder } from "./packet_builder.ts";
 import type { PacketSpace } from "./packet_space.ts";
-import type { Path } from "./path.ts";
+import { nextProbe } from "./probed_paths.ts";
+import type { Path, PathKey } from "./path.ts";
 import { discardSpace } from "./recovery.ts";
 import { SENT_DATAGRAM, SENT_HANDSHAKE_DONE, SENT_PING } from "./sent_packet.ts";
 import type { SentPacket, StreamControlFrame } from "./sent_packet.ts";
@@ -66,7 +68,7 @@ const MIN_STREAM_ROOM_BYTES = 32;
 
 /** A run of datagrams in the caller's buffer, all for one path. */
 export interface Transmission {
-  readonly path: Path;
+  readonly path: PathKey;
   readonly lengthBytes: number;
   /** Size of each datagram but the last, if there is more than one. */
   readonly segmentBytes: number | undefined;
@@ -103,7 +105,39 @@ export class Sender {
       const lengthBytes = this.#buildProbe(path, buffer, now);
       if (lengthBytes > 0) return this.#sent(path, lengthBytes, lengthBytes);
     }
+    if (parts.extensions?.traversal !== undefined) {
+      const transmission = this.#transmitTraversalProbe(buffer, now);
+      if (transmission !== undefined) return transmission;
+    }
     return this.#transmitRun(buffer, now);
+  }
+
+  /** A probe of NAT traversal; it is no part of what the path in use counts. */
+  #transmitTraversalProbe(buffer: Uint8Array, now: number): Transmission | undefined {
+    const { spaces, state, counters } = this.#parts;
+    if (!state.isEstablished) return undefined;
+    for (let next = nextProbe(this.#parts, now); next !== undefined; next = nextProbe(this.#parts, now)) {
+      const { probe, connectionId } = next;
+      const builder = this.#builder;
+      builder.begin(buffer, 0, MIN_INITIAL_DATAGRAM_BYTES, connectionId);
+      if (!builder.open(spaces.Application)) return undefined;
+      const { record, writer } = builder;
+      record.pathId = -1;
+      if (probe.response !== undefined) {
+        writePathResponse(writer, probe.response);
+        record.frames.push({ type: "PATH_RESPONSE" });
+      }
+      if (probe.challenge !== undefined) {
+        writePathChallenge(writer, probe.challenge);
+        record.frames.push({ type: "PATH_CHALLENGE", data: probe.challenge });
+      }
+      builder.keep(now);
+      const lengthBytes = builder.finish(probe.isFullSize ? MIN_INITIAL_DATAGRAM_BYTES : 0, now);
+      counters.sentBytes += lengthBytes;
+      counters.sentDatagrams++;
+      return { path: probe, lengthBytes, segmentBytes: undefined };
+    }
+    return undefined;
   }
 
   #transmitRun(buffer: Uint8Array, now: number): Transmission | undefined {
@@ -159,7 +193,9 @@ export class Sender {
   /** RFC 9002 §7, §7.7. */
   #checkCongestion(bytes: number, now: number): boolean {
     const { congestion, pacer, rtt, timers, spaces } = this.#parts;
-    if (!spaces.Initial.cryptoSend.hasToSend && !spaces.Handshake.cryptoSend.hasToSend && !this.#hasApplicationFrames) {
+    if (
+      !spaces.Initial.cryptoSend.hasToSend && !spaces.Handshake.cryptoSend.hasToSend && !this.#hasApplicationFrames(now)
+    ) {
       return false;
     }
     if (congestion.availableBytes < bytes) return false;
@@ -179,10 +215,11 @@ export class Sender {
     return ackAt !== undefined && ackAt <= now;
   }
 
-  get #hasApplicationFrames(): boolean {
-    const { pending, localIds, remoteIds, streams, datagrams } = this.#parts;
+  #hasApplicationFrames(now: number): boolean {
+    const { pending, localIds, remoteIds, streams, datagrams, extensions, paths } = this.#parts;
     return streams.hasData || streams.hasControlFrame || datagrams.hasToSend || pending.isPingDue ||
-      pending.isHandshakeDoneDue || localIds.pending !== undefined || remoteIds.pendingRetirement !== undefined;
+      pending.isHandshakeDoneDue || localIds.pending !== undefined || remoteIds.pendingRetirement !== undefined ||
+      extensions?.hasFrame(paths.active, now) === true;
   }
 
   /** Adds a packet of the space to the datagram if there is something for it to say. */
@@ -255,7 +292,7 @@ export class Sender {
   }
 
   #writeApplicationFrames(record: SentPacket, now: number): void {
-    const { pending, localIds, remoteIds, streams, datagrams, rtt } = this.#parts;
+    const { pending, localIds, remoteIds, streams, datagrams, rtt, extensions } = this.#parts;
     const { writer } = this.#builder;
     const start = writer.offset;
     if (pending.isHandshakeDoneDue && writer.remaining > 0) {
@@ -280,6 +317,7 @@ export class Sender {
       writeRetireConnectionId(writer, sequenceNumber);
       record.frames.push({ type: "RETIRE_CONNECTION_ID", sequenceNumber });
     }
+    const isPunching = extensions !== undefined && this.#writeExtensionFrames(extensions, record, now);
     while (streams.hasControlFrame && writer.remaining >= SMALL_FRAME_BYTES) {
       const frame = streams.takeControlFrame(rtt.smoothedMs, now);
       if (frame === undefined) break;
@@ -288,7 +326,25 @@ export class Sender {
     }
     if (datagrams.hasToSend) this.#writeDatagrams(record);
     if (streams.hasData) this.#writeStreams(record);
+    // What the server may send on our word is a multiple of what it gets from us.
+    if (isPunching && writer.remaining > 0) writePadding(writer, writer.remaining);
     if (writer.offset > start) record.isAckEliciting = true;
+  }
+
+  /** @returns Whether the server was asked for probes. */
+  #writeExtensionFrames(extensions: Extensions, record: SentPacket, now: number): boolean {
+    const { writer } = this.#builder;
+    const path = this.#parts.paths.active;
+    let isPunching = false;
+    for (
+      let frame = extensions.writeFrame(path, writer, now);
+      frame;
+      frame = extensions.writeFrame(path, writer, now)
+    ) {
+      record.frames.push(frame);
+      isPunching ||= frame.type === "PUNCH_ME_NOW";
+    }
+    return isPunching;
   }
 
   #writeDatagrams(record: SentPacket): void {

@@ -6,7 +6,9 @@
  * @module
  */
 
+import type { SentReport } from "./address_discovery.ts";
 import type { CryptoSendStream } from "./crypto_stream.ts";
+import type { TraversalFrame } from "./nat_traversal/dialect.ts";
 import type { Stream } from "./stream.ts";
 
 /** With this many packets of one space outstanding nothing but acknowledgements is sent until some are acknowledged. */
@@ -30,6 +32,8 @@ const INITIAL_RING_SLOTS = 16;
 export type SentFrame =
   | StreamRangeFrame
   | StreamControlFrame
+  | TraversalFrame
+  | SentReport
   | { readonly type: "CRYPTO"; readonly stream: CryptoSendStream; readonly offset: number; readonly length: number }
   | { readonly type: "NEW_CONNECTION_ID"; readonly sequenceNumber: number }
   | { readonly type: "RETIRE_CONNECTION_ID"; readonly sequenceNumber: number }

@@ -378,6 +378,10 @@ export class Streams {
       case "HANDSHAKE_DONE":
       case "PING":
       case "DATAGRAM":
+      case "ADD_ADDRESS":
+      case "REMOVE_ADDRESS":
+      case "PUNCH_ME_NOW":
+      case "OBSERVED_ADDRESS":
         return; // Not about streams: the connection's to send again.
       default:
         return unreachable(frame);

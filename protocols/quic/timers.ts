@@ -11,10 +11,21 @@
  * - `idle`: nothing was heard for too long, RFC 9000 §10.1.
  * - `keepAlive`: it is time for a PING, RFC 9000 §10.1.2.
  * - `path`: a path is to be challenged again, or failed, RFC 9000 §8.2.
+ * - `traversal`: a probe of NAT traversal, or a round, is due, draft-seemann-quic-nat-traversal-02 §4.
  * - `keyDiscard`: keys of the previous phase go, RFC 9001 §6.5.
  * - `close`: closing or draining is over, RFC 9000 §10.2.
  */
-export const TIMER_NAMES = ["loss", "ack", "pacing", "idle", "keepAlive", "path", "keyDiscard", "close"] as const;
+export const TIMER_NAMES = [
+  "loss",
+  "ack",
+  "pacing",
+  "idle",
+  "keepAlive",
+  "path",
+  "traversal",
+  "keyDiscard",
+  "close",
+] as const;
 
 /** Which timer. */
 export type TimerName = typeof TIMER_NAMES[number];
@@ -28,6 +39,7 @@ export class Timers {
     idle: Infinity,
     keepAlive: Infinity,
     path: Infinity,
+    traversal: Infinity,
     keyDiscard: Infinity,
     close: Infinity,
   };
@@ -57,6 +69,7 @@ export class Timers {
       at.idle,
       at.keepAlive,
       at.path,
+      at.traversal,
       at.keyDiscard,
       at.close,
     );

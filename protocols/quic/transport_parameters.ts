@@ -1,15 +1,18 @@
 /**
- * Transport parameters: RFC 9000 §7.4, §18, and `max_datagram_frame_size` of RFC 9221 §3.
+ * Transport parameters: RFC 9000 §7.4, §18, `max_datagram_frame_size` of RFC 9221 §3, and those of NAT traversal and address
+ * discovery, whose values are read by whoever was asked for them.
  *
  * @module
  */
 
 import { Reader, TruncatedError } from "../core/reader.ts";
 import { Writer } from "../core/writer.ts";
+import { ADDRESS_DISCOVERY_PARAMETER_ID } from "./address_discovery.ts";
 import { TransportError } from "./errors.ts";
+import { DRAFT_SEEMANN_02 } from "./nat_traversal/draft_seemann_02.ts";
 import { MAX_CONNECTION_ID_BYTES } from "./packet.ts";
 import type { Role } from "./stream_id.ts";
-import { readVarint, readVarint62, varintBytes, writeVarint } from "./varint.ts";
+import { readVarint, readVarint62, varintBytes, writeVarint, writeVarint62 } from "./varint.ts";
 
 /** What an endpoint declares, with the defaults of RFC 9000 §18.2 where it declares nothing. */
 export interface TransportParameters {
@@ -34,6 +37,10 @@ export interface TransportParameters {
   readonly retrySourceConnectionId?: Uint8Array;
   /** Largest DATAGRAM frame taken, with its type and length; 0: none. */
   readonly maxDatagramFrameSize: number;
+  /** Value as it is on the wire: its form depends on the dialect, see `nat_traversal/dialect.ts`. */
+  readonly natTraversal?: Uint8Array;
+  /** Value as it is on the wire, see `address_discovery.ts`. */
+  readonly addressDiscovery?: Uint8Array;
 }
 
 /** RFC 9000 §18.2: what holds for a parameter that is absent. */
@@ -67,7 +74,7 @@ type Row =
   }
   | { readonly id: number; readonly kind: "flag"; readonly key: Keys<boolean> }
   | {
-    readonly id: number;
+    readonly id: number | bigint;
     readonly kind: "bytes";
     readonly key: Keys<Uint8Array>;
     readonly minimumBytes: number;
@@ -79,7 +86,7 @@ type Row =
 /** Longest preferred_address: two addresses with ports, a connection ID of 20 bytes, a token. */
 const MAX_PREFERRED_ADDRESS_BYTES = 4 + 2 + 16 + 2 + 1 + 20 + 16;
 
-/** RFC 9000 §18.2 in its order, then RFC 9221 §3. */
+/** RFC 9000 §18.2 in its order, then RFC 9221 §3, then extensions, which are nobody's business where they are off. */
 const ROWS: readonly Row[] = [
   {
     id: 0x00,
@@ -126,9 +133,24 @@ const ROWS: readonly Row[] = [
     serverOnly: true,
   },
   { id: 0x20, kind: "number", key: "maxDatagramFrameSize" },
+  {
+    id: DRAFT_SEEMANN_02.transportParameterId,
+    kind: "bytes",
+    key: "natTraversal",
+    minimumBytes: 0,
+    maximumBytes: Infinity,
+  },
+  {
+    id: ADDRESS_DISCOVERY_PARAMETER_ID,
+    kind: "bytes",
+    key: "addressDiscovery",
+    minimumBytes: 0,
+    maximumBytes: Infinity,
+  },
 ];
 
-const ROWS_BY_ID: ReadonlyMap<number, Row> = new Map(ROWS.map((row) => [row.id, row]));
+/** Some are beyond what a `number` holds. */
+const ROWS_BY_ID: ReadonlyMap<bigint, Row> = new Map(ROWS.map((row) => [BigInt(row.id), row]));
 
 /** The value of the TLS extension `quic_transport_parameters`: RFC 9000 §18. What equals its default is left out. */
 export function encodeTransportParameters(parameters: TransportParameters): Uint8Array {
@@ -151,7 +173,7 @@ export function encodeTransportParameters(parameters: TransportParameters): Uint
       case "bytes": {
         const value = parameters[row.key];
         if (value === undefined) break;
-        writeVarint(writer, row.id);
+        writeVarint62(writer, BigInt(row.id));
         writeVarint(writer, value.length);
         writer.bytes(value);
         break;
@@ -180,9 +202,9 @@ function decode(reader: Reader, sender: Role): TransportParameters {
   const parameters: { -readonly [K in keyof TransportParameters]: TransportParameters[K] } = {
     ...DEFAULT_TRANSPORT_PARAMETERS,
   };
-  const seen = new Set<number>();
+  const seen = new Set<bigint>();
   while (reader.remaining > 0) {
-    const id = readVarint(reader);
+    const id = readVarint62(reader);
     const value = reader.sub(readVarint(reader));
     const row = ROWS_BY_ID.get(id);
     if (row === undefined) continue;

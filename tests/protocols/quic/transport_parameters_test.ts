@@ -54,6 +54,23 @@ Deno.test("Transport parameters of the example Client Hello are read (RFC 9001 �
   });
 });
 
+Deno.test("Transport parameters of extensions are written and read as they are (draft-seemann-02 §4, address-discovery-00 §4)", () => {
+  const rows = [
+    ["fd7e9f0bca12fea600", { natTraversal: new Uint8Array(0) }],
+    ["fd7e9f0bca12fea60108", { natTraversal: fromHex("08") }],
+    ["c00000009f81a1760102", { addressDiscovery: fromHex("02") }],
+  ] as const;
+  for (const [hex, parameters] of rows) {
+    strictEqual(toHex(encodeTransportParameters({ ...DEFAULT_TRANSPORT_PARAMETERS, ...parameters })), hex);
+    // Whether the value makes sense is for those to say who asked for it.
+    deepStrictEqual(decodeTransportParameters(fromHex(hex), "client"), {
+      ...DEFAULT_TRANSPORT_PARAMETERS,
+      ...parameters,
+    });
+  }
+  throws(() => decodeTransportParameters(fromHex("fd7e9f0bca12fea600fd7e9f0bca12fea600"), "client"), isParameterError);
+});
+
 Deno.test("Transport parameters that are unknown are passed over (RFC 9000 §7.4.2)", () => {
   const reserved = fromHex("1b03aabbcc");
   const parameters = decodeTransportParameters(concatBytes(reserved, reserved, fromHex("0e0108")), "client");
