@@ -87,7 +87,7 @@ function showAnswer(status: Status, text: string): void {
 export function narrate(status: Status, event: TraversalEvent): void {
   switch (event.type) {
     case "step":
-      if (event.step === "gathered") status.note("asking the hub for the peer ...");
+      if (event.step === "gathered") status.note("our addresses are known; looking for the peer ...");
       else if (event.step === "signaled") {
         status.note("the peer was found; trying its addresses and opening our NAT ...");
       } else if (event.step === "checked") status.note("a path is open; shaking hands ...");

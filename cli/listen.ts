@@ -77,11 +77,20 @@ export async function listen(words: readonly string[], library: Library): Promis
   });
   interrupted.addEventListener("abort", () => listener.close(CUT_SHORT, "interrupted"), { once: true });
   status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
-  const ready = await Promise.race([Promise.all([listener.ticket, listener.ready]), aborted(interrupted)]);
+  // A plugin's hub may be one that no ticket can name: then we are called by name.
+  const ticketed = listener.ticket.catch(() => undefined);
+  const ready = await Promise.race([Promise.all([ticketed, listener.ready]), aborted(interrupted)]);
   if (ready === undefined) return 0;
   const [ticket] = ready;
-  const howTo = `waiting; your friend runs:\n\n  connect ${ticket}\n`;
-  status.tell({ type: "ready", ticket, ...(name === undefined ? {} : { name }) }, howTo);
+  const ways = [
+    ...(ticket === undefined ? [] : [`  connect ${ticket}`]),
+    ...(name === undefined ? [] : [`  connect ${name} --signaling ${url}`]),
+  ];
+  status.tell({
+    type: "ready",
+    ...(ticket === undefined ? {} : { ticket }),
+    ...(name === undefined ? {} : { name }),
+  }, `waiting; your friend runs:\n\n${ways.join("\n\nor, if allowed by --allow:\n\n")}\n`);
   const answered = new AbortController();
   if (isPaste) {
     const paste = (line: string): boolean => {

@@ -167,6 +167,6 @@ Deno.test("people are told what happens, in words", async () => {
   strictEqual(stdout.length, 0);
   match(
     stderr,
-    /calling[\s\S]*asking the hub[\s\S]*connected to \w+ by ice-then-quic, direct[\s\S]*closed: 0 bytes sent/,
+    /calling[\s\S]*looking for the peer[\s\S]*connected to \w+ by ice-then-quic, direct[\s\S]*closed: 0 bytes sent/,
   );
 });
