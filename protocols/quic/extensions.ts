@@ -23,15 +23,16 @@ import {
   reportsTo,
   unexpectedReport,
 } from "./address_discovery.ts";
-import type { AddressDiscoveryRole } from "./address_discovery.ts";
+import type { AddressDiscoveryRole, SentReport } from "./address_discovery.ts";
 import type { ExtensionFrame, ExtensionFrameDecoder } from "./frame.ts";
 import { decodeParameter, decodeTraversalFrame, encodeParameter, layoutOf } from "./nat_traversal/dialect.ts";
-import type { Dialect } from "./nat_traversal/dialect.ts";
+import type { Dialect, TraversalFrame } from "./nat_traversal/dialect.ts";
 import { DRAFT_SEEMANN_02 } from "./nat_traversal/draft_seemann_02.ts";
 import type { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import type { NatTraversal } from "./nat_traversal/traversal.ts";
 import { TraversalClient } from "./nat_traversal/traversal_client.ts";
 import { TraversalServer } from "./nat_traversal/traversal_server.ts";
+import type { PathKey } from "./path.ts";
 import type { Role } from "./stream_id.ts";
 import type { TransportParameters } from "./transport_parameters.ts";
 
@@ -43,11 +44,21 @@ export interface NatTraversalSettings {
   readonly rules: ScopeRules;
 }
 
-/** What a connection is to negotiate. */
-export interface ExtensionSettings {
-  readonly natTraversal?: NatTraversalSettings;
-  readonly addressDiscovery?: AddressDiscoveryRole;
+/** What a connection is to negotiate, and from what. */
+export interface ExtensionSetup {
+  readonly role: Role;
+  readonly natTraversal: NatTraversalSettings | undefined;
+  readonly addressDiscovery: AddressDiscoveryRole | undefined;
+  readonly random: Random;
+  /** Of the process. */
+  readonly budget: ProbeBudget;
 }
+
+/**
+ * Connection IDs of either end where paths are looked for: each that is probed has one (RFC 9000 §9.5). Enough for the
+ * path in use, those it may go back to, and a round of requests with what comes of it.
+ */
+export const TRAVERSAL_CONNECTION_IDS = 16;
 
 /** Candidates that wait until it is known whether the peer takes part; more are forgotten. */
 const MAX_WAITING_CANDIDATES = 32;
@@ -57,30 +68,22 @@ const DIALECT: Dialect = DRAFT_SEEMANN_02;
 
 /** What both ends have agreed on. */
 export class Extensions implements ExtensionFrameDecoder {
-  readonly #role: Role;
-  readonly #settings: ExtensionSettings;
-  readonly #random: Random;
-  readonly #budget: ProbeBudget;
+  readonly #setup: ExtensionSetup;
   #traversal: NatTraversal | undefined;
   #reporter: AddressReporter | undefined;
   #observer: AddressObserver | undefined;
+  /** The path that was told of last. */
+  #reportedPath: PathKey | undefined;
+  #isNegotiated = false;
   #waiting: LocalCandidate[] = [];
 
-  constructor(role: Role, settings: ExtensionSettings, random: Random, budget: ProbeBudget) {
-    this.#role = role;
-    this.#settings = settings;
-    this.#random = random;
-    this.#budget = budget;
+  constructor(setup: ExtensionSetup) {
+    this.#setup = setup;
   }
 
   /** NAT traversal, if both ends take part. */
   get traversal(): NatTraversal | undefined {
     return this.#traversal;
-  }
-
-  /** Tells the peer its addresses, if it wants to know. */
-  get reporter(): AddressReporter | undefined {
-    return this.#reporter;
   }
 
   /** Takes in what the peer tells of our addresses, if we want to know. */
@@ -95,10 +98,10 @@ export class Extensions implements ExtensionFrameDecoder {
 
   /** Our transport parameters. */
   get parameters(): Pick<TransportParameters, "natTraversal" | "addressDiscovery"> {
-    const { natTraversal, addressDiscovery } = this.#settings;
+    const { role, natTraversal, addressDiscovery } = this.#setup;
     return {
       ...(natTraversal === undefined ? {} : {
-        natTraversal: written((writer) => encodeParameter(DIALECT, this.#role, natTraversal.concurrencyLimit, writer)),
+        natTraversal: written((writer) => encodeParameter(DIALECT, role, natTraversal.concurrencyLimit, writer)),
       }),
       ...(addressDiscovery === undefined
         ? {}
@@ -107,46 +110,59 @@ export class Extensions implements ExtensionFrameDecoder {
   }
 
   /** The peer's transport parameters came in. @throws {TransportError} TRANSPORT_PARAMETER_ERROR. */
-  negotiate(peer: TransportParameters, now: number): void {
-    const { natTraversal, addressDiscovery } = this.#settings;
+  applyPeer(peer: TransportParameters, now: number): void {
+    const { role, natTraversal, addressDiscovery, random, budget } = this.#setup;
+    this.#isNegotiated = true;
     if (natTraversal !== undefined && peer.natTraversal !== undefined) {
-      const sender = this.#role === "client" ? "server" : "client";
-      const parameter = decodeParameter(DIALECT, sender, new Reader(peer.natTraversal));
-      const setup = {
-        dialect: DIALECT,
-        concurrencyLimit: parameter.concurrencyLimit ?? natTraversal.concurrencyLimit,
-        random: this.#random,
-        budget: this.#budget,
-        rules: natTraversal.rules,
-      };
-      this.#traversal = this.#role === "client" ? new TraversalClient(setup) : new TraversalServer(setup);
+      const parameter = decodeParameter(DIALECT, this.#peerRole, new Reader(peer.natTraversal));
+      const { rules } = natTraversal;
+      const concurrencyLimit = parameter.concurrencyLimit ?? natTraversal.concurrencyLimit;
+      const setup = { dialect: DIALECT, concurrencyLimit, random, budget, rules };
+      this.#traversal = role === "client" ? new TraversalClient(setup) : new TraversalServer(setup);
       for (const candidate of this.#waiting) this.#traversal.addCandidate(candidate, now);
     }
     this.#waiting = [];
     if (addressDiscovery !== undefined && peer.addressDiscovery !== undefined) {
-      const role = decodeAddressDiscovery(new Reader(peer.addressDiscovery));
-      if (reportsTo(addressDiscovery, role)) this.#reporter = new AddressReporter();
-      if (reportsTo(role, addressDiscovery)) this.#observer = new AddressObserver();
+      const theirs = decodeAddressDiscovery(new Reader(peer.addressDiscovery));
+      if (reportsTo(addressDiscovery, theirs)) this.#reporter = new AddressReporter();
+      if (reportsTo(theirs, addressDiscovery)) this.#observer = new AddressObserver();
     }
   }
 
   decode(type: number, reader: Reader): ExtensionFrame | undefined {
     if (isObservedAddress(type)) {
-      if (this.#settings.addressDiscovery === undefined) return undefined;
+      if (this.#setup.addressDiscovery === undefined) return undefined;
       if (this.#observer === undefined) throw unexpectedReport(type);
       return decodeObservedAddress(type, reader);
     }
     const layout = this.#traversal === undefined ? undefined : layoutOf(DIALECT, type);
     if (layout === undefined) return undefined;
-    return decodeTraversalFrame(layout, type, reader, this.#role === "client" ? "server" : "client");
+    return decodeTraversalFrame(layout, type, reader, this.#peerRole);
+  }
+
+  /** Whether a packet on the path, which is the one in use, has something to say of an extension. */
+  hasFrame(path: PathKey, now: number): boolean {
+    this.#onPath(path);
+    return this.#traversal?.hasFrame(now) === true || this.#reporter?.isDue(path, now) === true;
+  }
+
+  /** Writes the next frame, if there is one and it fits. @returns What to remember until it is acknowledged. */
+  writeFrame(path: PathKey, writer: Writer, now: number): TraversalFrame | SentReport | undefined {
+    this.#onPath(path);
+    return this.#reporter?.writeFrame(path, writer, now) ?? this.#traversal?.writeFrame(writer, now);
+  }
+
+  /** The packet with this frame was lost. */
+  onFrameLost(frame: TraversalFrame | SentReport): void {
+    if (frame.type === "OBSERVED_ADDRESS") this.#reporter?.onLost(frame);
+    else this.#traversal?.onFrameLost(frame);
   }
 
   /** An address of ours, be it before the peer is known to take part. */
-  addCandidate(candidate: LocalCandidate, isNegotiated: boolean, now: number): void {
-    if (this.#traversal !== undefined) this.#traversal.addCandidate(candidate, now);
-    else if (!isNegotiated && this.#settings.natTraversal !== undefined) {
-      if (this.#waiting.length < MAX_WAITING_CANDIDATES) this.#waiting.push(candidate);
-    }
+  addCandidate(candidate: LocalCandidate, now: number): void {
+    if (this.#traversal !== undefined) return this.#traversal.addCandidate(candidate, now);
+    if (this.#isNegotiated || this.#setup.natTraversal === undefined) return;
+    if (this.#waiting.length < MAX_WAITING_CANDIDATES) this.#waiting.push(candidate);
   }
 
   /** As {@linkcode NatTraversal.removeCandidate}. */
@@ -165,6 +181,16 @@ export class Extensions implements ExtensionFrameDecoder {
   stop(): void {
     this.#waiting = [];
     this.#traversal?.stop();
+  }
+
+  get #peerRole(): Role {
+    return this.#setup.role === "client" ? "server" : "client";
+  }
+
+  #onPath(path: PathKey): void {
+    if (this.#reporter === undefined || path === this.#reportedPath) return;
+    this.#reportedPath = path;
+    this.#reporter.onReturn(path);
   }
 }
 

@@ -50,7 +50,7 @@ export function migrate(parts: ConnectionParts, { base, remote }: PathKey, now: 
   if (path === undefined || !claimConnectionId(parts, path)) return false;
   const isProven = path.isValidated;
   moveTo(parts, path, now);
-  if (isProven) leaveFallback(parts, now);
+  if (isProven) leavePrevious(parts, now);
   else if (!path.isValidating) startValidation(parts, path, now);
   // RFC 9000 §9.2: what is not a probe tells the server where we are.
   parts.pending.isPingDue = true;
@@ -103,10 +103,10 @@ export function claimConnectionId(parts: ConnectionParts, path: Path): boolean {
 
 /** The peer retires an ID of ours: it has given up the path that it used it on, and ours for that path is free too. */
 export function onPeerRetired(parts: ConnectionParts, sequenceNumber: number): void {
-  const { active, all, fallback } = parts.paths;
+  const { active, all, previous } = parts.paths;
   for (const path of all) {
-    if (path === active || path === fallback || path.isOurs || path.usedSequenceNumber !== sequenceNumber) continue;
-    forget(parts, path);
+    if (path === active || path.isOurs || path.usedSequenceNumber !== sequenceNumber) continue;
+    if (!previous.includes(path)) forget(parts, path);
   }
 }
 
@@ -119,9 +119,10 @@ export function followPeer(parts: ConnectionParts, path: Path, now: number): voi
   if (isOwnWill && remoteIds.isShared(path.id, previous.id)) remoteIds.renew(path.id);
   // RFC 9000 §9.5: without an ID for the path there is no way to respond; the client, staying there, gives us one.
   if (!claimConnectionId(parts, path)) return;
+  if (parts.extensions?.traversal?.isProven(path) === true) path.markValidated();
   const isProven = path.isValidated;
   moveTo(parts, path, now);
-  if (isProven) leaveFallback(parts, now);
+  if (isProven) leavePrevious(parts, now);
   else if (!path.isValidating) startValidation(parts, path, now);
   // RFC 9000 §9.3.3: somebody may have copied packets from off the path; the peer then answers on the old one.
   if (!previous.isValidating) startValidation(parts, previous, now);
@@ -137,7 +138,7 @@ export function validatePath(parts: ConnectionParts, data: Uint8Array, now: numb
     if (isActive) {
       // RFC 9002 §6.2.2: no sample, but better than what is assumed.
       if (path.rttMs !== undefined) parts.rtt.provide(path.rttMs);
-      leaveFallback(parts, now);
+      leavePrevious(parts, now);
     }
     if (path.isAsked || (isActive && !wasValidated)) {
       path.isAsked = false;
@@ -241,21 +242,18 @@ function goBack(parts: ConnectionParts): boolean {
 
 function moveTo(parts: ConnectionParts, path: Path, now: number): void {
   const { paths, remoteIds } = parts;
-  const left = [paths.active, paths.fallback];
   const previous = paths.active;
-  paths.use(path);
+  abandonLater(parts, paths.use(path), now);
   remoteIds.use(path.id);
   path.abandonAt = undefined;
   path.isAsked = false;
-  for (const other of left) {
-    if (other !== paths.active && other !== paths.fallback) abandonLater(parts, other, now);
-  }
   changePath(parts, previous);
 }
 
-/** The path in use is proven: there is no need to go back. */
-function leaveFallback(parts: ConnectionParts, now: number): void {
-  abandonLater(parts, parts.paths.forgetFallback(), now);
+/** The path in use is proven: there is no need to go back, unless it is one that NATs on the way may close again. */
+function leavePrevious(parts: ConnectionParts, now: number): void {
+  if (parts.extensions?.traversal !== undefined) return;
+  for (const path of parts.paths.forgetPrevious()) abandonLater(parts, path, now);
 }
 
 function abandonLater(parts: ConnectionParts, path: Path | undefined, now: number): void {

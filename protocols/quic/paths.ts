@@ -10,13 +10,15 @@ import { Path } from "./path.ts";
 
 /** Paths of a connection that are remembered; one more forgets the oldest that does not matter. */
 export const MAX_PATHS = 8;
+/** Proven paths that the connection may go back to: the first, and the latest ones. */
+export const MAX_PREVIOUS_PATHS = 3;
 
 /** The paths of one connection, and which one it uses. */
 export class Paths {
   #paths: Path[];
   #active: Path;
-  /** The last path in use before this one that was proven: RFC 9000 §9.3.2. */
-  #fallback: Path | undefined;
+  /** Proven paths that were in use before this one, the latest last: RFC 9000 §9.3.2. */
+  #previous: Path[] = [];
   #nextId = 1;
 
   /** @param isValidated Whether the remote address needs no validation: a client's view of its server. */
@@ -32,7 +34,12 @@ export class Paths {
 
   /** Where to go back to if the active path turns out not to work. */
   get fallback(): Path | undefined {
-    return this.#fallback;
+    return this.#previous.at(-1);
+  }
+
+  /** Proven paths that were in use before, the latest last. */
+  get previous(): readonly Path[] {
+    return this.#previous;
   }
 
   /** All that are remembered. */
@@ -51,7 +58,7 @@ export class Paths {
   /** The path that has to be forgotten before `add`, if there is no room; one that is not being validated comes first. */
   get superfluous(): Path | undefined {
     if (this.#paths.length < MAX_PATHS) return undefined;
-    const others = this.#paths.filter((path) => path !== this.#active && path !== this.#fallback);
+    const others = this.#paths.filter((path) => path !== this.#active && !this.#previous.includes(path));
     return others.find((path) => !path.isValidating) ?? others[0];
   }
 
@@ -66,30 +73,35 @@ export class Paths {
   remove(path: Path): boolean {
     if (path === this.#active) return false;
     this.#paths = this.#paths.filter((other) => other !== path);
-    if (this.#fallback === path) this.#fallback = undefined;
+    this.#previous = this.#previous.filter((other) => other !== path);
     return true;
   }
 
-  /** Moves the connection: RFC 9000 §9.2, §9.3. What was in use is where it goes back to, if it was proven. */
-  use(path: Path): void {
-    if (path === this.#active) return;
-    if (this.#active.isValidated) this.#fallback = this.#active;
-    else if (this.#fallback === path) this.#fallback = undefined;
+  /**
+   * Moves the connection: RFC 9000 §9.2, §9.3. What was in use is where it goes back to, if it was proven.
+   *
+   * @returns The path in use before, or another one, if there is no way back to it any more.
+   */
+  use(path: Path): Path | undefined {
+    const left = this.#active;
+    if (path === left) return undefined;
     this.#active = path;
+    this.#previous = this.#previous.filter((other) => other !== path);
+    if (!left.isValidated) return left;
+    this.#previous.push(left);
+    return this.#previous.length > MAX_PREVIOUS_PATHS ? this.#previous.splice(1, 1)[0] : undefined;
   }
 
   /** The path in use does not work: the connection goes back: RFC 9000 §9.3.2. @returns Whether there was somewhere. */
   goBack(): boolean {
-    if (this.#fallback === undefined) return false;
-    this.#active = this.#fallback;
-    this.#fallback = undefined;
+    const path = this.#previous.pop();
+    if (path === undefined) return false;
+    this.#active = path;
     return true;
   }
 
-  /** There is no need to go back any more. @returns What it would have been. */
-  forgetFallback(): Path | undefined {
-    const fallback = this.#fallback;
-    this.#fallback = undefined;
-    return fallback;
+  /** There is no need to go back any more. @returns What there was. */
+  forgetPrevious(): readonly Path[] {
+    return this.#previous.splice(0);
   }
 }

@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { addressOf } from "../../../protocols/core/address.ts";
 import type { Base } from "../../../protocols/core/machine.ts";
 import { MAX_PATHS, Paths } from "../../../protocols/quic/paths.ts";
@@ -29,7 +29,7 @@ Deno.test("Paths go back to the last proven one when the new one fails (RFC 9000
   strictEqual(paths.active, first);
   strictEqual(paths.goBack(), false);
   paths.use(second);
-  strictEqual(paths.forgetFallback(), first);
+  deepStrictEqual(paths.forgetPrevious(), [first]);
   strictEqual(paths.goBack(), false);
 });
 
@@ -47,6 +47,19 @@ Deno.test("Paths whose fallback comes into use again have none, unless what is l
   strictEqual(paths.remove(first), false);
   strictEqual(paths.remove(second), true);
   strictEqual(paths.fallback, undefined);
+});
+
+Deno.test("Paths keeps the first proven path and the latest ones to go back to", () => {
+  const paths = new Paths(BASE, REMOTE, true);
+  const first = paths.active;
+  const others = [1, 2, 3, 4].map((port) => paths.add(BASE, addressOf("198.51.100.2", port), PEERS));
+  const left = others.map((path) => {
+    path.markValidated();
+    return paths.use(path);
+  });
+  deepStrictEqual(left.map((path) => path?.remote.port), [undefined, undefined, undefined, 1]);
+  deepStrictEqual(paths.previous.map(({ remote }) => remote.port), [first.remote.port, 2, 3]);
+  strictEqual(paths.use(others[3]!), undefined);
 });
 
 Deno.test("Paths remembers eight, and forgets none that matters", () => {
