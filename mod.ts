@@ -23,7 +23,8 @@
 import { fixedCandidates } from "./candidates/fixed.ts";
 import { hostCandidates } from "./candidates/host.ts";
 import type { CandidateProvider } from "./candidates/provider.ts";
-import { serverReflexive } from "./candidates/server_reflexive.ts";
+import { serverReflexive as makeServerReflexive } from "./candidates/server_reflexive.ts";
+import type { ServerReflexiveOptions } from "./candidates/server_reflexive.ts";
 import { main } from "./cli/main.ts";
 import { DenoHost } from "./io/deno_host.ts";
 import type { Host } from "./io/host.ts";
@@ -50,26 +51,20 @@ import { ticketSignaling } from "./signaling/ticket.ts";
 import { TicketCaller } from "./signaling/ticket_caller.ts";
 import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
 import { TicketListener } from "./signaling/ticket_listener.ts";
-import { websocket } from "./signaling/websocket.ts";
+import { websocket as makeWebsocket } from "./signaling/websocket.ts";
+import type { WebSocketSignalingOptions } from "./signaling/websocket.ts";
 import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
-import { iceThenQuic } from "./transports/ice_then_quic.ts";
+import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
 import { Listener } from "./transports/listen.ts";
 import { Registry } from "./transports/registry.ts";
 import type { Session } from "./transports/session.ts";
 import type { Traversal, TraversalEvent } from "./transports/traversal.ts";
 
-export type { CandidateEvent, CandidateMachine, CandidateProvider } from "./candidates/provider.ts";
-export type { Host, HostSink, NetworkInterface, SocketError } from "./io/host.ts";
 export type { Address } from "./protocols/core/address.ts";
 export { addressOf, parseAddress } from "./protocols/core/address.ts";
-export type { CandidateType, LocalCandidate, RemoteCandidate } from "./protocols/core/candidate.ts";
-export type { Base, Datagram, Machine } from "./protocols/core/machine.ts";
-export type { Random } from "./protocols/core/random.ts";
 export type { TransportSettings } from "./protocols/quic/config.ts";
 export type { AllowList } from "./signaling/admission.ts";
-export type { MessageChannel, MessageMachine, Signaling } from "./signaling/channel.ts";
-export { SignalingRefusedError } from "./signaling/channel.ts";
 export { formatKey, parseKey } from "./signaling/identity.ts";
 export type { KnownPeers } from "./signaling/known_peers.ts";
 export { DialError } from "./transports/dial.ts";
@@ -82,27 +77,108 @@ export type {
   SessionDatagrams,
   SessionPath,
 } from "./transports/session.ts";
+export type { CallTimes, TraversalEvent, TraversalFailure } from "./transports/traversal.ts";
+
+// The built-in plugins, and what they take.
+export type { FixedCandidatesOptions } from "./candidates/fixed.ts";
+export type { HostCandidatesOptions } from "./candidates/host.ts";
+export type { ServerReflexiveOptions } from "./candidates/server_reflexive.ts";
+export type { WebSocketSignalingOptions } from "./signaling/websocket.ts";
+export { fixedCandidates, hostCandidates };
+
+// For those who write candidate providers, or hosts.
+export type { CandidateEvent, CandidateMachine, CandidateProvider } from "./candidates/provider.ts";
+export type { Host, HostSink, NetworkInterface, SocketError } from "./io/host.ts";
+export type { CandidateType, LocalCandidate, RemoteCandidate } from "./protocols/core/candidate.ts";
+export type { Base, Datagram, Machine } from "./protocols/core/machine.ts";
+export type { Random } from "./protocols/core/random.ts";
+
+// For those who write signaling.
+export type { MessageChannel, MessageMachine, Signaling } from "./signaling/channel.ts";
+export { SignalingRefusedError } from "./signaling/channel.ts";
+
+// For those who write transports: what one is, and the conversation that is ready-made.
+export type { SocketErrorHandler } from "./io/driver.ts";
+export type { Ed25519PrivateKey, Ed25519PublicKey } from "./protocols/crypto/ed25519.ts";
+export type { PairReport, PairStateName } from "./protocols/ice/types.ts";
+export { isKeyOf } from "./signaling/identity.ts";
+export type { PeerIdentity } from "./signaling/identity.ts";
 export type {
-  CallTimes,
+  Call,
+  CallerEvent,
+  CallerMachine,
+  CallFailure,
+  IceCredentials,
+  ListenerEvent,
+  ListenerMachine,
+  Refusal,
+} from "./signaling/machines.ts";
+export type {
   EstablishedSession,
   Node,
   Reception,
   Target,
   Traversal,
-  TraversalEvent,
   TraversalMachine,
 } from "./transports/traversal.ts";
-export { fixedCandidates, hostCandidates, iceThenQuic, serverReflexive, websocket };
 
-// What transports are made of, for those who write one.
-export { DEFAULT_ENDPOINT_CONFIG } from "./protocols/quic/config.ts";
-export type { ConnectOptions, EndpointConfig, TlsSettings } from "./protocols/quic/config.ts";
+// For those who write transports: QUIC, and the TLS inside it.
+export type { ScopeRules } from "./protocols/core/address_scope.ts";
+export type { Aead, AeadBackend, AeadName, HeaderProtection } from "./protocols/crypto/aead.ts";
+export type { AddressDiscoveryRole } from "./protocols/quic/address_discovery.ts";
+export { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "./protocols/quic/config.ts";
+export type { ConnectOptions, EndpointConfig, ServerConfig, TlsSettings } from "./protocols/quic/config.ts";
 export type { QuicConnection } from "./protocols/quic/connection.ts";
+export type {
+  CloseFrame,
+  CloseReason,
+  CloseSource,
+  State as ConnectionState,
+} from "./protocols/quic/connection_state.ts";
+export type { ConnectionStats } from "./protocols/quic/connection_stats.ts";
 export { QuicEndpoint } from "./protocols/quic/endpoint.ts";
-export type { ConnectionEvent, EndpointEvent } from "./protocols/quic/events.ts";
-export { isKeyOf } from "./signaling/identity.ts";
-export type { Call, CallerEvent, CallerMachine, ListenerEvent, ListenerMachine } from "./signaling/machines.ts";
+export type { ConnectionEvent, DropReason, EndpointEvent } from "./protocols/quic/events.ts";
+export type { NatTraversalSettings } from "./protocols/quic/extensions.ts";
+export type { ProbeBudget, ProbeLimits } from "./protocols/quic/nat_traversal/probe_budget.ts";
+export type { TraversalCounts, TraversalEvent as NatTraversalEvent } from "./protocols/quic/nat_traversal/traversal.ts";
+export type { Directionality, Role } from "./protocols/quic/stream_id.ts";
+export { ALERT_CODES } from "./protocols/tls/alerts.ts";
+export type { AlertName } from "./protocols/tls/alerts.ts";
+export type { CertificateType, Credential } from "./protocols/tls/certificates.ts";
+export type { CipherSuiteName } from "./protocols/tls/cipher_suites.ts";
+export type { TlsConfig } from "./protocols/tls/config.ts";
+export type { KeyLogLabel, Verdict } from "./protocols/tls/events.ts";
+export type { PeerIdentity as TlsPeerIdentity, PeerPolicy } from "./protocols/tls/peer_policy.ts";
+export type { SignatureScheme } from "./protocols/tls/signature_schemes.ts";
 export { tlsSettings } from "./transports/tls_settings.ts";
+
+/**
+ * Makes the transport `ice-then-quic`: ICE finds a path over UDP, then QUIC dials on the same socket
+ * (draft-seemann-quic-nat-traversal-02 §3).
+ */
+export const iceThenQuic: () => Traversal = makeIceThenQuic;
+
+/**
+ * Makes the candidate provider `srflx`: asks STUN servers for the address they see (RFC 8489), and keeps the mapping alive.
+ *
+ * @throws {RangeError} If Ta is below 5 ms or the keep-alive interval below 1 s.
+ */
+export const serverReflexive: (options: ServerReflexiveOptions) => CandidateProvider = makeServerReflexive;
+
+/**
+ * Makes signaling through the hub at `url`, over WebSocket (RFC 6455).
+ *
+ * @param url `ws:` or `wss:`; without a path, `/signal` is meant.
+ * @throws {TypeError} If it is no such URL.
+ * @example
+ * ```ts
+ * import { websocket } from "./mod.ts";
+ *
+ * const signaling = websocket("wss://hub.example.org");
+ * console.log(signaling.url); // wss://hub.example.org/signal
+ * ```
+ */
+export const websocket: (url: string | URL, options?: WebSocketSignalingOptions) => Signaling = makeWebsocket;
 
 /** The ALPN unless `protocol` says else: draft-thatcher-p2p-quic-00. */
 export const DEFAULT_PROTOCOL = "q2q";
@@ -124,17 +200,17 @@ const transports = new Registry<Traversal, Record<never, never>>("transport");
 const candidates = new Registry<CandidateProvider, CandidateOptions>("candidate provider");
 const signalings = new Registry<Signaling, SignalingOptions>("signaling");
 
-transports.register("ice-then-quic", iceThenQuic);
+transports.register("ice-then-quic", makeIceThenQuic);
 candidates.register("host", ({ loopback }) => hostCandidates({ allowLoopback: loopback }));
 // Servers are named by `stun`, the ticket or the hub, and come in when they are known.
-candidates.register("srflx", () => serverReflexive({ servers: [] }));
+candidates.register("srflx", () => makeServerReflexive({ servers: [] }));
 candidates.register("fixed", ({ argument }) => {
   return fixedCandidates({ addresses: argument.replace(/^fixed:/, "").split(",").map(parseAddress) });
 });
 signalings.register("ticket", () => ticketSignaling({ show: () => {} }));
 signalings.register("memory", ({ argument }) => memory(argument));
 for (const scheme of ["ws", "wss"]) {
-  signalings.register(scheme, ({ argument, token }) => websocket(argument, token === undefined ? {} : { token }));
+  signalings.register(scheme, ({ argument, token }) => makeWebsocket(argument, token === undefined ? {} : { token }));
 }
 
 /** Hubs of this process, at most: a program needs one, a test one or two. */
@@ -192,9 +268,9 @@ export function names(kind: "transport" | "candidates" | "signaling"): readonly 
 
 /** What `dial` and `listen` have in common. Plugins are given by name or as values. */
 export interface PeerOptions {
-  /** @default {["ice-then-quic"]} */
+  /** How the two are brought together: exactly one. @default {["ice-then-quic"]} */
   readonly transports?: readonly (string | Traversal)[];
-  /** @default {["host", "srflx"]} */
+  /** Where our addresses come from: each of them is asked. @default {["host", "srflx"]} */
   readonly candidates?: readonly (string | CandidateProvider)[];
   /**
    * The hub: a `ws:` or `wss:` URL, `memory` for one inside this process (`memory:NAME` for another one), `ticket` to

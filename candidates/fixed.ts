@@ -13,6 +13,7 @@ import { Ready } from "./ready.ts";
 
 /** What {@linkcode fixedCandidates} goes by. */
 export interface FixedCandidatesOptions {
+  /** Each becomes one candidate, if there is a socket of its family. */
   readonly addresses: readonly Address[];
 }
 

@@ -35,6 +35,7 @@ export interface CandidateMachine extends Machine<CandidateEvent> {
 
 /** Finds candidates on bases that exist already: the mapping it finds must be the one that QUIC will use. */
 export interface CandidateProvider {
+  /** For people, in reports. */
   readonly name: string;
   /** Starts to gather at `context.now`. The bases stay the caller's. */
   gather(bases: readonly Base[], context: { readonly now: number; readonly random: Random }): CandidateMachine;

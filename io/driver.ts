@@ -17,6 +17,7 @@ export const MAX_BURST_DATAGRAMS = 32;
 
 /** A machine that wants to know about failing sockets. */
 export interface SocketErrorHandler {
+  /** A datagram could not be sent, or a socket could not receive. */
   handleSocketError(error: SocketError, now: number): void;
 }
 

@@ -10,9 +10,11 @@ import type { Random } from "../protocols/core/random.ts";
 
 /** An address of a network interface. */
 export interface NetworkInterface {
+  /** The system's own: `eth0`. */
   readonly name: string;
   /** Port 0. */
   readonly address: Address;
+  /** Whether packets never leave this machine. */
   readonly isLoopback: boolean;
   /** Whether packets to the public Internet leave here, as far as the host can tell: RFC 8421 puts others last. */
   readonly hasDefaultRoute: boolean;
@@ -20,6 +22,7 @@ export interface NetworkInterface {
 
 /** A socket said no. Counted, never thrown out of a host once it is bound. */
 export interface SocketError {
+  /** The socket. */
   readonly base: Base;
   /** Where the datagram was going; `undefined` for an error of receiving. */
   readonly remote: Address | undefined;
@@ -29,6 +32,7 @@ export interface SocketError {
 
 /** Sockets, clock, randomness and one alarm, for one driver. */
 export interface Host {
+  /** Cryptographically strong on a real host, repeatable in the laboratory. */
   readonly random: Random;
   /**
    * Wall-clock milliseconds since 1970 at monotonic instant 0: what is signed says when it expires. It moves when the
@@ -37,6 +41,7 @@ export interface Host {
   readonly epochMs: number;
   /** Monotonic milliseconds. */
   now(): number;
+  /** The addresses of this machine now; empty where it may not be asked. */
   interfaces(): readonly NetworkInterface[];
   /**
    * Opens a UDP socket.

@@ -28,6 +28,7 @@ const MAX_SEEN_OFFERS = 4096;
 export interface AllowList {
   /** Everybody who signs an offer. */
   readonly any: boolean;
+  /** Ed25519 public keys of 32 bytes, as `parseKey` reads them. */
   readonly keys: readonly Uint8Array[];
 }
 

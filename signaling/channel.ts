@@ -26,11 +26,13 @@ export interface MessageChannel {
  * `open` rejects with it, or `messages` errors with it; then the call or the listening ends.
  */
 export class SignalingRefusedError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "SignalingRefusedError";
 }
 
 /** Opens channels. */
 export interface Signaling {
+  /** For people; where `hub` is absent, also what records and offers are bound to. */
   readonly name: string;
   /** Who is at the other end: a hub (the default), or two people who paste strings. It decides which machines speak. */
   readonly dialogue?: "hub" | "paste";
@@ -49,6 +51,7 @@ export interface Signaling {
 export interface MessageMachine<Event> {
   /** The carrier is up: messages may be sent. */
   handleOpen(now: number): void;
+  /** Takes a message in, of any content. Never throws for one that makes no sense. */
   handleMessage(message: string, now: number): void;
   /**
    * The carrier is gone, or could not be had.
@@ -57,9 +60,12 @@ export interface MessageMachine<Event> {
    * @param isRefused It was a {@linkcode SignalingRefusedError}: there is no use in another attempt.
    */
   handleClosed(now: number, reason?: string, isRefused?: boolean): void;
+  /** Runs what is due at `now`. Calling it early is harmless. */
   handleTimeout(now: number): void;
   /** The next message to send. */
   pollMessage(): string | undefined;
+  /** The next thing that happened. */
   pollEvent(): Event | undefined;
+  /** When `handleTimeout` wants to be called; `undefined`: not until something else happens. */
   pollTimeout(): number | undefined;
 }

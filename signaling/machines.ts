@@ -20,7 +20,9 @@ export const MAX_CANDIDATES = 12;
 
 /** ICE short-term credentials of one side (RFC 8445 §5.3). */
 export interface IceCredentials {
+  /** 4 to 256 characters of ALPHA, DIGIT, "+" and "/". */
   readonly usernameFragment: string;
+  /** 22 to 256 characters of the same. */
   readonly password: string;
 }
 
@@ -30,8 +32,11 @@ export interface Call {
   readonly id: string;
   /** TLS must prove this identity. */
   readonly remote: PeerIdentity;
+  /** The peer's, as far as they are known: later ones come as `candidates` events. */
   readonly candidates: readonly RemoteCandidate[];
+  /** What the peer's checks are authenticated with. */
   readonly localCredentials: IceCredentials;
+  /** What ours are. */
   readonly remoteCredentials: IceCredentials;
   /** Pacing of checks that both sides agreed to: the larger proposal, 50 ms if either made none (RFC 8445 §14.2). */
   readonly taMs: number;

@@ -52,15 +52,18 @@ export interface NodeOptions {
 
 /** Why `dial` rejected, as data. */
 export class DialError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "DialError";
   /** The failure's name, such as `unknown`, `denied`, `unreachablePeer`. */
   readonly reason: string;
-  /** Keys, where one was expected and another came. */
+  /** With `otherKey`: the key that was asked for, or pinned, in base58; `ID:` and the key ID where a ticket has no more. */
   readonly expected: string | undefined;
+  /** With `otherKey`: the key that came instead. Base58. */
   readonly actual: string | undefined;
   /** What was tried, where anything was. */
   readonly report: readonly PairReport[];
 
+  /** Made by `dial` from the last event of a call. */
   constructor(event: TraversalEvent & { readonly type: "failed" }) {
     super(event.message);
     this.reason = event.reason;

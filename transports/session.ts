@@ -28,8 +28,11 @@ export interface BidirectionalStream {
 
 /** Where the packets go. */
 export interface SessionPath {
+  /** No server is on the way. */
   readonly kind: "direct";
+  /** The address of our socket, which a NAT may show to the peer as another. */
   readonly local: Address;
+  /** The peer's, as we see it. */
   readonly remote: Address;
   /** Smoothed round-trip time in ms, as RFC 9002 §5.3 estimates it. */
   readonly rtt: number;
@@ -41,6 +44,7 @@ export interface SessionClosed {
   readonly by: "local" | "peer" | "idle" | "transport";
   /** The application's or RFC 9000's error code; 0 is no error. */
   readonly code: number;
+  /** For people; may be empty. */
   readonly reason: string;
 }
 
@@ -60,6 +64,7 @@ interface Waiting {
 
 /** Datagrams the peer sent that nobody has read are dropped, oldest first, in the engine: RFC 9221 §5. */
 export interface SessionDatagrams {
+  /** One chunk a datagram, in the order they came in. */
   readonly readable: ReadableStream<Uint8Array>;
   /** A datagram that is too long or finds the queue full is dropped, as the network might have done. */
   readonly writable: WritableStream<Uint8Array>;

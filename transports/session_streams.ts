@@ -12,10 +12,12 @@ const NO_CODE = 0;
 
 /** A stream was reset by the peer, or the peer asked us to stop. */
 export class StreamResetError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "StreamResetError";
   /** The peer's application error code. */
   readonly code: number;
 
+  /** For `abort` and `cancel`, which tell the peer. @param code 0 to 2^53 - 1. */
   constructor(code: number, message: string) {
     super(message);
     this.code = code;

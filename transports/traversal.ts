@@ -21,12 +21,15 @@ import type { CallerMachine, CallFailure, ListenerMachine, Refusal } from "../si
 
 /** What dialling and listening have in common: who we are and what we have. */
 export interface Node {
+  /** The host's. */
   readonly random: Random;
   /** The instant of the call of `dial` or `listen`: what `ms` counts from. */
   readonly now: number;
+  /** The key that TLS presents. */
   readonly identity: Ed25519PrivateKey;
   /** Most preferred first (RFC 8421): interfaces without a default route are last. */
   readonly bases: readonly Base[];
+  /** Each gathers on all the bases. */
   readonly providers: readonly CandidateProvider[];
   /** STUN servers are being looked up: `addStunServers` follows, with none if none are found. */
   readonly expectsServers: boolean;
@@ -38,6 +41,7 @@ export interface Node {
   readonly dialTimeoutMs: number;
   /** Only in demonstrations and tests. */
   readonly allowLoopback: boolean;
+  /** For every connection of either role. */
   readonly quic: TransportSettings;
   /** Whether connections emit `keyLog`: their secrets, for whoever inspects captures. */
   readonly keyLog: boolean;
@@ -45,6 +49,7 @@ export interface Node {
 
 /** Whom to call. */
 export interface Target {
+  /** The conversation with the listener. It is made for this call, and driven by the traversal. */
   readonly caller: CallerMachine;
   /** Ticket mode: the peer starts when a person has pasted, so checks are repeated until the call expires. */
   readonly patient: boolean;
@@ -52,6 +57,7 @@ export interface Target {
 
 /** Who may come, and how many. */
 export interface Reception {
+  /** The conversations with all callers. It is driven by the traversal. */
   readonly listener: ListenerMachine;
   /** See {@linkcode Target.patient}. */
   readonly patient: boolean;
@@ -78,12 +84,15 @@ export interface CallTimes {
 
 /** A connection that is ready for use. */
 export interface EstablishedSession {
+  /** The name of the traversal. */
   readonly transport: string;
+  /** Its handshake is complete. From now on its events are handed on, but it remains the machine's. */
   readonly connection: QuicConnection;
   /** The Ed25519 key that the peer proved. 32 bytes. */
   readonly peer: Uint8Array;
   /** What `times` count from: the call of `dial`, or the arrival of the offer. */
   readonly startedAt: number;
+  /** As they are now; `step` events tell those that follow. */
   readonly times: CallTimes;
 }
 
@@ -137,6 +146,7 @@ export type TraversalEvent =
 export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHandler {
   /** The channel that was asked for is up. */
   handleOpen(now: number): void;
+  /** A message came in on the channel: it is for the caller or listener that was given. */
   handleMessage(text: string, now: number): void;
   /** The channel is gone, or could not be opened; `isRefused`: another attempt would not help. */
   handleClosed(now: number, reason?: string, isRefused?: boolean): void;
@@ -150,7 +160,10 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
 
 /** A way to bring two peers together. */
 export interface Traversal {
+  /** What sessions say they came about by. */
   readonly name: string;
+  /** Starts one call at `node.now`. Ends with `failed`, or with `session` and then `released`. */
   dial(target: Target, node: Node): TraversalMachine;
+  /** Starts to listen at `node.now`, until `close`. */
   accept(reception: Reception, node: Node): TraversalMachine;
 }

@@ -13,6 +13,7 @@ const MIN_SWEEP_ENTRIES = 4096;
 
 /** An IP address and UDP port. Compare with `===`. */
 export interface Address {
+  /** IPv4 or IPv6. */
   readonly family: 4 | 6;
   /** Canonical text: dotted quad, or RFC 5952 for IPv6 (no brackets, zone kept for link-local). */
   readonly host: string;

@@ -13,7 +13,9 @@ export type CandidateType = "host" | "srflx" | "prflx" | "relay";
 
 /** A candidate of our own: it knows the base behind it. */
 export interface LocalCandidate {
+  /** How we learnt it. */
   readonly type: CandidateType;
+  /** Where the peer is to send: what is signaled. */
   readonly address: Address;
   /** The base that packets are sent from: RFC 8445 §4. */
   readonly base: Base;
@@ -23,6 +25,8 @@ export interface LocalCandidate {
 
 /** A candidate of the peer's, as it came through signaling. */
 export interface RemoteCandidate {
+  /** How the peer says it learnt it. */
   readonly type: CandidateType;
+  /** Where to send. */
   readonly address: Address;
 }

@@ -9,6 +9,7 @@ import type { Address } from "./address.ts";
 
 /** Where datagrams enter and leave: a socket of the host, or a tunnel through a relay. Compared by identity. */
 export interface Base {
+  /** Whose address `local` is: this host's, or the relay's. */
   readonly kind: "socket" | "tunnel";
   /** The address the socket is bound to: an interface's own address, never a wildcard where a host can avoid it. */
   readonly local: Address;
@@ -23,8 +24,11 @@ export const MAX_RUN_DATAGRAMS = 16;
 
 /** One datagram, or, with `segmentBytes`, a run of equal-sized ones in one buffer (the last may be shorter). */
 export interface Datagram {
+  /** Where it leaves, or came in. */
   readonly base: Base;
+  /** Where it goes, or came from. */
   readonly remote: Address;
+  /** UDP payload: borrowed, for as long as the call that carries it says. */
   readonly payload: Uint8Array;
   /** Then there are at most {@linkcode MAX_RUN_DATAGRAMS} of them. */
   readonly segmentBytes?: number;

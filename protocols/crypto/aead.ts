@@ -42,6 +42,7 @@ export const AEAD_PROPERTIES: Readonly<Record<AeadName, AeadProperties>> = {
  * has its header.
  */
 export interface Aead {
+  /** What `seal` appends: every AEAD here has {@linkcode AEAD_TAG_BYTES}. */
   readonly tagBytes: 16;
   /**
    * Seals `buffer[start, end)` in place and writes the tag to `buffer[end, end + 16)`.
@@ -72,9 +73,9 @@ export interface HeaderProtection {
 export interface AeadBackend {
   /** For reports: `node:crypto`. */
   readonly name: string;
-  /** @throws {RangeError} If the key has the wrong length. */
+  /** A packet protection key; `key` is copied. @throws {RangeError} If it has the wrong length. */
   aead(name: AeadName, key: Uint8Array): Aead;
-  /** @throws {RangeError} If the key has the wrong length. */
+  /** A header protection key; `key` is copied. @throws {RangeError} If it has the wrong length. */
   headerProtection(name: AeadName, key: Uint8Array): HeaderProtection;
 }
 

@@ -38,7 +38,7 @@ export class Ed25519PrivateKey {
     return Ed25519PrivateKey.fromSeed(randomBytes(random, ED25519_KEY_BYTES));
   }
 
-  /** @throws {RangeError} If there are not 32 bytes. */
+  /** The key of a seed that was kept (RFC 8032 §5.1.5). @throws {RangeError} If there are not 32 bytes. */
   static fromSeed(seed: Uint8Array): Ed25519PrivateKey {
     if (seed.length !== ED25519_KEY_BYTES) throw new RangeError(`Cannot use ${seed.length} bytes as an Ed25519 seed`);
     const key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });

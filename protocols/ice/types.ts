@@ -101,16 +101,26 @@ export type PairStateName = "frozen" | "waiting" | "in-progress" | "succeeded" |
 
 /** One pair as data: what the line "why is it not direct" is made of. */
 export interface PairReport {
+  /** Where our checks left. */
   readonly base: Base;
+  /** What our own candidate was. */
   readonly localType: CandidateType;
+  /** The peer's candidate. */
   readonly remote: Address;
+  /** How the peer, or we by a check of its, learnt that one. */
   readonly remoteType: CandidateType;
+  /** How far it came. */
   readonly state: PairStateName;
   /** Why it failed: `timeout`, `ENETUNREACH`, `error 401`, `response from 192.0.2.1:1`. */
   readonly reason: string | undefined;
+  /** Whether both sides agreed on it: RFC 8445 §8.1. */
   readonly nominated: boolean;
+  /** Checks of ours, with those that were sent again. */
   readonly requestsSent: number;
+  /** Answers to them that were authentic. */
   readonly responsesReceived: number;
+  /** The peer's checks that were authentic. */
   readonly requestsReceived: number;
+  /** From request to response; `undefined` unless a request that was sent once was answered. */
   readonly rttMs: number | undefined;
 }

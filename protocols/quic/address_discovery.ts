@@ -21,11 +21,11 @@ export const ADDRESS_DISCOVERY_PARAMETER_ID = 0x9f81a176;
 /** Frame types by address family: section 5 of the draft. */
 export const OBSERVED_ADDRESS_TYPES = [0x9f81a6, 0x9f81a7] as const;
 
-/** What an endpoint declares; its value on the wire is the index. */
-export const ADDRESS_DISCOVERY_ROLES = ["reports", "wants", "reports and wants"] as const;
-
 /** What an endpoint does: tells what it sees, wants to be told, or both. */
-export type AddressDiscoveryRole = typeof ADDRESS_DISCOVERY_ROLES[number];
+export type AddressDiscoveryRole = "reports" | "wants" | "reports and wants";
+
+/** What an endpoint declares; its value on the wire is the index. */
+export const ADDRESS_DISCOVERY_ROLES: readonly AddressDiscoveryRole[] = ["reports", "wants", "reports and wants"];
 
 /** Paths that reports are kept of; one more forgets the oldest. */
 export const MAX_REPORTED_PATHS = 16;

@@ -36,14 +36,17 @@ export interface TransportSettings {
    * server uses less with a client whose Initials are smaller.
    */
   readonly initialDatagramBytes: number;
-  /** What a peer may send on all streams together before anything is read, and how far that may grow. */
+  /** What a peer may send on all streams together before anything is read, to begin with. */
   readonly connectionWindowBytes: number;
+  /** What that window may grow to while the application keeps up with reading. */
   readonly maxConnectionWindowBytes: number;
-  /** The same for one stream. */
+  /** What a peer may send on one stream before anything of it is read, to begin with. */
   readonly streamWindowBytes: number;
+  /** What that window may grow to. */
   readonly maxStreamWindowBytes: number;
-  /** Streams the peer may have open at once. */
+  /** Streams in both directions that the peer may have open at once. */
   readonly maxBidirectionalStreams: number;
+  /** Streams in its own direction that the peer may have open at once. */
   readonly maxUnidirectionalStreams: number;
   /** Largest DATAGRAM frame taken; 0: none, RFC 9221 §3. */
   readonly maxDatagramFrameBytes: number;
@@ -82,7 +85,9 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
 
 /** How an endpoint accepts connections. */
 export interface ServerConfig {
+  /** Of every connection that is accepted. */
   readonly tls: TlsSettings;
+  /** Of each of them, too. */
   readonly transport: TransportSettings;
 }
 
@@ -127,9 +132,13 @@ export const DEFAULT_ENDPOINT_CONFIG: EndpointConfig = Object.freeze({
 
 /** What one outgoing connection is told. */
 export interface ConnectOptions {
+  /** Where packets leave. */
   readonly base: Base;
+  /** Where the server is. */
   readonly remote: Address;
+  /** What we present, and whom we accept. */
   readonly tls: TlsSettings;
+  /** Complete: spread `DEFAULT_TRANSPORT_SETTINGS` and say what differs. */
   readonly transport: TransportSettings;
   /** RTT assumed before the first sample, if something was measured. Default 333 ms, RFC 9002 §6.2.2. */
   readonly initialRttMs?: number;

@@ -14,6 +14,7 @@ import type { ConnectionParts } from "./connection_parts.ts";
 import { makeParts } from "./connection_setup.ts";
 import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { CloseReason, State } from "./connection_state.ts";
+import type { ConnectionStats } from "./connection_stats.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
@@ -30,28 +31,6 @@ import type { Streams } from "./streams.ts";
 import { closeByApplication, closeOnError, drain, finish } from "./termination.ts";
 import { TIMER_NAMES } from "./timers.ts";
 import type { TimerName } from "./timers.ts";
-
-/** What a connection has done so far. */
-export interface ConnectionStats {
-  readonly state: State["name"];
-  /** Smoothed; what is assumed before the first sample. */
-  readonly rttMs: number;
-  readonly minRttMs: number;
-  readonly congestionWindowBytes: number;
-  readonly bytesInFlight: number;
-  readonly sentBytes: number;
-  readonly sentDatagrams: number;
-  readonly sentPackets: number;
-  readonly receivedBytes: number;
-  readonly receivedDatagrams: number;
-  readonly receivedPackets: number;
-  readonly lostPackets: number;
-  readonly keyUpdates: number;
-  /** Streams that are not forgotten yet. */
-  readonly streams: number;
-  /** UDP payload of a full datagram. */
-  readonly datagramBytes: number;
-}
 
 /**
  * One connection, made by `QuicEndpoint.connect` or reported by an `incoming` event.
@@ -460,7 +439,11 @@ export class QuicConnection {
     }
   }
 
-  /** Fills `buffer` with what may leave. For the endpoint only. */
+  /**
+   * Fills `buffer` with what may leave. For the endpoint only.
+   *
+   * @internal
+   */
   transmit(buffer: Uint8Array, now: number): Transmission | undefined {
     const { keyUpdate, state, loss, paths, spaces, earlyDial, mtu } = this.#parts;
     if (keyUpdate.isDue && state.isConfirmed) {

@@ -23,18 +23,23 @@ export type CloseSource =
 
 /** Why a connection ended. */
 export interface CloseReason {
+  /** Who ended it. */
   readonly by: CloseSource;
   /** Error code of RFC 9000 §20; the application's own for `local` and `application`. */
   readonly code: number;
+  /** For people; what the peer wrote, where the peer ended it. */
   readonly reason: string;
 }
 
 /** What CONNECTION_CLOSE is to say. */
 export interface CloseFrame {
+  /** Type 0x1d, not 0x1c: RFC 9000 §19.19. */
   readonly isApplication: boolean;
+  /** Of the space that `isApplication` says: RFC 9000 §20. */
   readonly code: number;
   /** Type of the frame at fault, 0 for none. */
   readonly frameType: number;
+  /** UTF-8. */
   readonly reason: Uint8Array;
 }
 

@@ -120,6 +120,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   #resets = 0;
 
   /**
+   * Makes an endpoint without connections. It asks nothing of the network until it is polled.
+   *
    * @param config Complete: spread `DEFAULT_ENDPOINT_CONFIG` and say what differs.
    * @throws {RangeError} If a setting cannot work.
    */

@@ -35,6 +35,7 @@ const MAX_CHAIN_BYTES = 60_000;
 
 /** Something we can present. Made once and used by many connections. */
 export interface Credential {
+  /** What `certificates` holds. */
   readonly certificateType: CertificateType;
   /** One SubjectPublicKeyInfo for a raw public key, else a chain with the leaf first; DER. */
   readonly certificates: readonly Uint8Array[];

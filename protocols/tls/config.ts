@@ -11,6 +11,7 @@ import type { PeerPolicy } from "./peer_policy.ts";
 
 /** Everything one handshake needs; read-only, and may be shared by many connections. */
 export interface TlsConfig {
+  /** Which end we are. */
   readonly role: "client" | "server";
   /** In order of preference; the server's order decides. */
   readonly cipherSuites: readonly CipherSuiteName[];
@@ -25,6 +26,7 @@ export interface TlsConfig {
    * request for authentication with an empty Certificate.
    */
   readonly credentials: readonly Credential[];
+  /** Whom we accept. */
   readonly peer: PeerPolicy;
   /** Whether to emit `keyLog` events. They give the session to whoever reads them. */
   readonly keyLog: boolean;

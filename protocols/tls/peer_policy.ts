@@ -38,6 +38,7 @@ export interface PeerPolicy {
 
 /** Who the peer has proved to be. */
 export interface PeerIdentity {
+  /** What `certificates` holds. */
   readonly certificateType: CertificateType;
   /** One SubjectPublicKeyInfo for a raw public key, else the chain as it was sent, leaf first; DER. */
   readonly certificates: readonly Uint8Array[];

@@ -94,12 +94,14 @@ class Accounts {
 
 /** The budget of a process: its endpoint owns one and hands it to every connection. */
 export class ProbeBudget {
+  /** What it was made with. */
   readonly limits: ProbeLimits;
   readonly #targets: Accounts;
   readonly #hosts: Accounts;
   #processBytes = 0;
   #processWindowEndsAt = -Infinity;
 
+  /** Makes a budget of which nothing is spent. */
   constructor(limits: ProbeLimits = DEFAULT_PROBE_LIMITS) {
     this.limits = limits;
     this.#targets = new Accounts(limits.maxTargets, limits.windowMs);

@@ -82,9 +82,11 @@ export type TraversalEvent =
   /** Client: a round has ended without a path; the next begins at `nextAt` at the latest. */
   | { readonly type: "roundFailed"; readonly round: number; readonly nextAt: number };
 
-/** What was passed over, by reason. */
+/** What was sent to probe, and what was passed over, by reason. */
 export interface TraversalCounts {
+  /** Datagrams of probing frames, on paths that were not in use. */
   readonly probesSent: number;
+  /** UDP payload of these. */
   readonly probeBytesSent: number;
   /** Probes that a budget held back. */
   readonly probesWithheld: number;
@@ -133,6 +135,8 @@ export interface NatTraversal {
   acceptsFrom(base: Base, now: number): boolean;
   /** Whether the peer has shown that it receives at `path.remote`. */
   isProven(path: PathKey): boolean;
+  /** Time there and back, where the path has answered. */
+  rttMsOf(path: PathKey): number | undefined;
   /** Whether `id` is the probed path of this base and address; its connection ID goes over to the path that comes into use. */
   probedPathId(path: PathKey): number | undefined;
 

@@ -1,0 +1,41 @@
+/**
+ * What a connection tells of itself in numbers, for reports and tests.
+ *
+ * @module
+ */
+
+import type { State } from "./connection_state.ts";
+
+/** What a connection has done so far. */
+export interface ConnectionStats {
+  /** Where the connection is in its life. */
+  readonly state: State["name"];
+  /** Smoothed; what is assumed before the first sample. */
+  readonly rttMs: number;
+  /** The smallest sample: RFC 9002 §5.2. */
+  readonly minRttMs: number;
+  /** What may be in flight: RFC 9002 §7. */
+  readonly congestionWindowBytes: number;
+  /** What is in flight: neither acknowledged nor declared lost. */
+  readonly bytesInFlight: number;
+  /** UDP payload that left, on all paths. */
+  readonly sentBytes: number;
+  /** Datagrams that left. */
+  readonly sentDatagrams: number;
+  /** QUIC packets in them. */
+  readonly sentPackets: number;
+  /** UDP payload that came in for this connection, what was dropped included. */
+  readonly receivedBytes: number;
+  /** Datagrams that came in. */
+  readonly receivedDatagrams: number;
+  /** QUIC packets in them that were authentic. */
+  readonly receivedPackets: number;
+  /** Ack-eliciting ones of ours that were declared lost: RFC 9002 §6.1. */
+  readonly lostPackets: number;
+  /** Changes of 1-RTT keys, by either end: RFC 9001 §6. */
+  readonly keyUpdates: number;
+  /** Streams that are not forgotten yet. */
+  readonly streams: number;
+  /** UDP payload of a full datagram. */
+  readonly datagramBytes: number;
+}
