@@ -79,7 +79,11 @@ function applyParameters(parts: ConnectionParts, parameters: TransportParameters
     ...(parts.role === "client" ? { originalDestination: origin.originalDestinationId } : {}),
     ...(origin.retrySourceId === undefined ? {} : { retrySource: origin.retrySourceId }),
   });
-  parts.extensions?.applyPeer(parameters, now);
+  if (parts.extensions !== undefined) {
+    parts.extensions.applyPeer(parameters, now);
+    // Paths are looked for from the first 1-RTT packet on, which a server may send before the handshake is complete.
+    if (parts.extensions.isAny) parts.localIds.setLimit(parameters.activeConnectionIdLimit);
+  }
   parts.streams.applyPeerLimits(parameters);
   parts.loss.setMaxAckDelay(parameters.maxAckDelayMs);
   parts.idle.setPeerTimeout(parameters.maxIdleTimeoutMs, now);

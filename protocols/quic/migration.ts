@@ -79,6 +79,15 @@ export function addProvenPath(
   return path;
 }
 
+/** A path turned out to be of no use: if it is in use, the connection goes back to where it was before. */
+export function leavePath(parts: ConnectionParts, { base, remote }: PathKey): void {
+  const path = parts.paths.find(base, remote);
+  if (path === undefined) return;
+  if (path === parts.paths.active) goBack(parts);
+  path.isAsked = false;
+  forget(parts, path);
+}
+
 /** A path on which the peer was heard for the first time. */
 export function addPeerPath(parts: ConnectionParts, { base, remote }: PathKey, now: number): Path {
   makeRoom(parts);
@@ -119,7 +128,11 @@ export function followPeer(parts: ConnectionParts, path: Path, now: number): voi
   if (isOwnWill && remoteIds.isShared(path.id, previous.id)) remoteIds.renew(path.id);
   // RFC 9000 §9.5: without an ID for the path there is no way to respond; the client, staying there, gives us one.
   if (!claimConnectionId(parts, path)) return;
-  if (parts.extensions?.traversal?.isProven(path) === true) path.markValidated();
+  const { traversal } = parts.extensions ?? {};
+  if (traversal?.isProven(path) === true) {
+    path.markValidated();
+    path.rttMs ??= traversal.rttMsOf(path);
+  }
   const isProven = path.isValidated;
   moveTo(parts, path, now);
   if (isProven) leavePrevious(parts, now);

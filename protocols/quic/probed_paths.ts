@@ -6,7 +6,7 @@
  */
 
 import type { ConnectionParts } from "./connection_parts.ts";
-import { addProvenPath } from "./migration.ts";
+import { addProvenPath, leavePath } from "./migration.ts";
 import { Path } from "./path.ts";
 import type { PathKey } from "./path.ts";
 import type { Probe } from "./nat_traversal/traversal.ts";
@@ -65,6 +65,7 @@ export function adoptProbedPath(parts: ConnectionParts, path: Path): void {
   // One that the path has already stays: the peer knows it there.
   if (parts.remoteIds.of(path.id) === undefined) parts.remoteIds.share(path.id, numberOf(id));
   if (traversal.isProven(path)) path.markValidated();
+  path.rttMs ??= traversal.rttMsOf(path);
 }
 
 /** Passes on what NAT traversal has to tell; to be called after everything that it was told. */
@@ -72,9 +73,8 @@ export function readTraversal(parts: ConnectionParts, now: number): void {
   const traversal = parts.extensions?.traversal;
   if (traversal === undefined) return;
   for (let event = traversal.pollEvent(); event !== undefined; event = traversal.pollEvent()) {
-    if (event.type === "pathFound") {
-      adoptProbedPath(parts, addProvenPath(parts, event, now));
-    }
+    if (event.type === "pathFound") adoptProbedPath(parts, addProvenPath(parts, event, now));
+    else if (event.type === "pathFailed") leavePath(parts, event);
     parts.events.push(event);
   }
   for (let id = traversal.pollReleased(); id !== undefined; id = traversal.pollReleased()) {

@@ -181,13 +181,20 @@ export class Sender {
     if (!spaces.Initial.isDiscarded) this.#buildPacket(spaces.Initial, now);
     const minBytes = builder.hasPacket ? mtu.initialBytes : 0;
     if (!spaces.Handshake.isDiscarded) this.#buildPacket(spaces.Handshake, now);
-    // RFC 9001 §5.7: a server has the keys before it knows the client, and does not use them until then.
-    if (parts.state.isEstablished) this.#buildPacket(spaces.Application, now);
+    // RFC 9001 §5.7: a server has the keys before it knows the client, and does not use them until then; but what helps to
+    // find a path is of use at once, and is given to whoever was admitted.
+    if (parts.state.isEstablished || this.#maySpeakEarly) this.#buildPacket(spaces.Application, now);
     if (!builder.hasPacket) return 0;
     const bytes = builder.finish(minBytes, now) - start;
     // RFC 9001 §4.9.1: a client has no use for Initial keys once it has sent a Handshake packet.
     if (parts.role === "client" && spaces.Handshake.nextPacketNumber > 0) discardSpace(parts, spaces.Initial, now);
     return bytes;
+  }
+
+  /** Whether a server has something to say to a client whose Finished it has not seen. */
+  get #maySpeakEarly(): boolean {
+    const { role, extensions } = this.#parts;
+    return role === "server" && extensions?.isAny === true;
   }
 
   /** RFC 9002 §7, §7.7. */

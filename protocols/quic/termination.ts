@@ -36,6 +36,7 @@ export function drain(parts: ConnectionParts, reason: CloseReason, now: number):
   if (!parts.state.enterDraining(reason, until)) return;
   parts.pending.isCloseDue = true;
   parts.timers.clear();
+  parts.extensions?.stop();
   parts.timers.set("close", until);
   parts.events.push({ type: "closed", ...reason });
 }
@@ -44,6 +45,7 @@ export function drain(parts: ConnectionParts, reason: CloseReason, now: number):
 export function finish(parts: ConnectionParts, reason: CloseReason): void {
   if (parts.state.enterDrained(reason)) parts.events.push({ type: "closed", ...reason });
   parts.timers.clear();
+  parts.extensions?.stop();
   parts.pending.isCloseDue = false;
   parts.localIds.close();
   // What the ciphers keep outside the heap goes now and not with the garbage.
@@ -62,6 +64,7 @@ function enterClosing(
   if (!parts.state.enterClosing(frame, reason, until)) return;
   parts.pending.isCloseDue = true;
   parts.timers.clear();
+  parts.extensions?.stop();
   parts.timers.set("close", until);
   parts.events.push({ type: "closed", ...reason });
 }

@@ -117,6 +117,11 @@ export class ProbedPath {
     return this.#state.name === "sizing" || this.#state.name === "sized";
   }
 
+  /** Time there and back, once the peer has answered. */
+  get rttMs(): number | undefined {
+    return this.#state.name === "sizing" || this.#state.name === "sized" ? this.#state.rttMs : undefined;
+  }
+
   /** When there is something to do, be it to send; `undefined` if only the peer can change that. */
   get dueAt(): number | undefined {
     if (this.isBlocked) return this.#state.name === "probing" ? failsAt(this.#state) : undefined;

@@ -247,6 +247,10 @@ export class TraversalClient implements NatTraversal {
     return this.#prober.find(base, remote)?.isAnswered === true;
   }
 
+  rttMsOf({ base, remote }: PathKey): number | undefined {
+    return this.#prober.find(base, remote)?.rttMs;
+  }
+
   probedPathId({ base, remote }: PathKey): number | undefined {
     return this.#prober.find(base, remote)?.id;
   }
