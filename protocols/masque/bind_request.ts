@@ -1,0 +1,116 @@
+/**
+ * The heads of a bind request and its response: extended CONNECT for `connect-udp` (RFC 9298 §3) with `connect-udp-bind`
+ * (draft-ietf-masque-connect-udp-listen-13). A tunnel to one fixed target is not offered.
+ *
+ * @module
+ */
+
+import { type Address, parseAddress } from "../core/address.ts";
+import { type Field, type RequestHead, type ResponseHead, singleField } from "../http3/message.ts";
+import { formatStringList, isTrueItem, parseStringList } from "./structured_field.ts";
+
+/** Addresses that a proxy may tell; more make its response one that we do not take. */
+const MAX_PUBLIC_ADDRESSES = 8;
+
+/** RFC 9298 §2: the default template, with both parts of the target being `*`. */
+export const BIND_PATH = "/.well-known/masque/udp/%2A/%2A/";
+
+/** What a client asks with. */
+export interface BindRequestOptions {
+  /** Host and port of the proxy, as its certificate or URL has it. */
+  readonly authority: string;
+  /** Goes into `authorization: Bearer`. */
+  readonly token?: string;
+  /** Where the proxy's template is not the default one. */
+  readonly path?: string;
+  /** Fields of the application's own. */
+  readonly fields?: readonly Field[];
+}
+
+/** The head of a request for a public address. */
+export function bindRequest({ authority, token, path = BIND_PATH, fields = [] }: BindRequestOptions): RequestHead {
+  return {
+    method: "CONNECT",
+    scheme: "https",
+    authority,
+    path,
+    protocol: "connect-udp",
+    fields: [
+      ["capsule-protocol", "?1"],
+      ["connect-udp-bind", "?1"],
+      ...(token === undefined ? [] : [["authorization", `Bearer ${token}`] as const]),
+      ...fields,
+    ],
+  };
+}
+
+/** What a proxy makes of a request. */
+export type BindRequestVerdict =
+  | { readonly type: "bind"; readonly token: string | undefined }
+  /** What to answer instead. */
+  | { readonly type: "refused"; readonly status: number };
+
+/** Reads a request at the proxy. */
+export function readBindRequest(request: RequestHead): BindRequestVerdict {
+  const target = TEMPLATE.exec(request.path ?? "");
+  if (target === null) return refused(404);
+  // RFC 9298 §3.2, RFC 9220 §3: other protocols are not ours, and other methods do not open tunnels.
+  if (request.method !== "CONNECT") return refused(405);
+  if (request.protocol !== "connect-udp") return refused(501);
+  const [host, port] = [decode(target[1]), decode(target[2])];
+  if (host === undefined || port === undefined) return refused(400);
+  // One wildcard without the other is malformed.
+  if ((host === "*") !== (port === "*")) return refused(400);
+  if (host !== "*") return refused(501);
+  // Without the field it would be a tunnel to a target that cannot be.
+  if (!isTrueItem(singleField(request.fields, "connect-udp-bind"))) return refused(400);
+  return { type: "bind", token: bearerToken(request.fields) };
+}
+
+/** The head that grants it. */
+export function bindResponse(publicAddresses: readonly Address[]): ResponseHead {
+  return {
+    status: 200,
+    fields: [
+      ["capsule-protocol", "?1"],
+      ["connect-udp-bind", "?1"],
+      ["proxy-public-address", formatStringList(publicAddresses.map(String))],
+    ],
+  };
+}
+
+/** The addresses that a response grants; a text that says why there are none. */
+export function readBindResponse({ status, fields }: ResponseHead): readonly Address[] | string {
+  if (status < 200 || status > 299) return `the proxy answered ${status}`;
+  if (!isTrueItem(singleField(fields, "connect-udp-bind"))) return "the proxy does not bind";
+  const values = fields.filter(([name]) => name === "proxy-public-address").map(([, value]) => value);
+  const texts = parseStringList(values.join(", "));
+  if (texts === undefined || texts.length === 0) return "the proxy tells no public address";
+  if (texts.length > MAX_PUBLIC_ADDRESSES) return `the proxy tells more than ${MAX_PUBLIC_ADDRESSES} public addresses`;
+  try {
+    const addresses = texts.map(parseAddress);
+    return addresses.some(({ port }) => port === 0) ? "the proxy tells an address with port 0" : addresses;
+  } catch {
+    return "the proxy tells a public address that is none";
+  }
+}
+
+/** `Bearer` credentials: RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). */
+function bearerToken(fields: readonly Field[]): string | undefined {
+  const value = singleField(fields, "authorization") ?? singleField(fields, "proxy-authorization");
+  return value === undefined ? undefined : /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(value)?.[1];
+}
+
+const TEMPLATE = /^\/\.well-known\/masque\/udp\/([^/?#]+)\/([^/?#]+)\/$/;
+
+function decode(text: string | undefined): string | undefined {
+  try {
+    return decodeURIComponent(text ?? "");
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(status: number): BindRequestVerdict {
+  return { type: "refused", status };
+}

@@ -1,0 +1,84 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { addressOf } from "../../../protocols/core/address.ts";
+import type { Field, RequestHead } from "../../../protocols/http3/message.ts";
+import {
+  bindRequest,
+  bindResponse,
+  readBindRequest,
+  readBindResponse,
+} from "../../../protocols/masque/bind_request.ts";
+
+const HEAD = bindRequest({ authority: "relay.example:443", token: "abc.DEF-_~+/==" });
+
+function verdictOf(change: Partial<RequestHead>): string {
+  const verdict = readBindRequest({ ...HEAD, ...change });
+  return verdict.type === "bind" ? `bind ${verdict.token}` : String(verdict.status);
+}
+
+Deno.test("A bind request is an extended CONNECT to a wildcard (RFC 9298 §3, draft-ietf-masque-connect-udp-listen-13)", () => {
+  deepStrictEqual(HEAD, {
+    method: "CONNECT",
+    scheme: "https",
+    authority: "relay.example:443",
+    path: "/.well-known/masque/udp/%2A/%2A/",
+    protocol: "connect-udp",
+    fields: [
+      ["capsule-protocol", "?1"],
+      ["connect-udp-bind", "?1"],
+      ["authorization", "Bearer abc.DEF-_~+/=="],
+    ],
+  });
+  strictEqual(verdictOf({}), "bind abc.DEF-_~+/==");
+  strictEqual(verdictOf({ path: "/.well-known/masque/udp/*/*/" }), "bind abc.DEF-_~+/==");
+  const proxyField: Field = ["proxy-authorization", "bearer xyz"];
+  strictEqual(verdictOf({ fields: [["connect-udp-bind", "?1;v=2"], proxyField] }), "bind xyz");
+});
+
+Deno.test("A request that is no bind request has its own status", () => {
+  const bind: Field = ["connect-udp-bind", "?1"];
+  const cases: readonly (readonly [Partial<RequestHead>, string])[] = [
+    [{ path: "/" }, "404"],
+    [{ path: "/.well-known/masque/udp/%2A/%2A" }, "404"],
+    [{ path: "/.well-known/masque/udp/%2A//" }, "404"],
+    [{ method: "GET" }, "405"],
+    [{ protocol: "connect-ip" }, "501"],
+    [{ path: "/.well-known/masque/udp/192.0.2.1/443/" }, "501"],
+    [{ path: "/.well-known/masque/udp/%2A/443/" }, "400"],
+    [{ path: "/.well-known/masque/udp/192.0.2.1/%2A/" }, "400"],
+    [{ path: "/.well-known/masque/udp/%/%2A/" }, "400"],
+    [{ fields: [] }, "400"],
+    [{ fields: [["connect-udp-bind", "?0"]] }, "400"],
+    [{ fields: [bind, bind] }, "400"],
+    [{ fields: [bind, ["authorization", "Basic YTpi"]] }, "bind undefined"],
+    [{ fields: [bind, ["authorization", "Bearer a b"]] }, "bind undefined"],
+  ];
+  for (const [change, verdict] of cases) strictEqual(verdictOf(change), verdict, JSON.stringify(change));
+});
+
+Deno.test("A bind response tells the public addresses (draft-ietf-masque-connect-udp-listen-13)", () => {
+  const addresses = [addressOf("192.0.2.45", 54321), addressOf("2001:db8::1234", 54321)];
+  const response = bindResponse(addresses);
+  deepStrictEqual(response.fields[2], ["proxy-public-address", '"192.0.2.45:54321", "[2001:db8::1234]:54321"']);
+  deepStrictEqual(readBindResponse(response), addresses);
+});
+
+Deno.test("A response that grants nothing says why", () => {
+  const ok: Field = ["connect-udp-bind", "?1"];
+  const cases: readonly (readonly [number, readonly Field[], string])[] = [
+    [401, [ok], "the proxy answered 401"],
+    [200, [], "the proxy does not bind"],
+    [200, [["connect-udp-bind", "1"]], "the proxy does not bind"],
+    [200, [ok], "the proxy tells no public address"],
+    [200, [ok, ["proxy-public-address", "192.0.2.1:1"]], "the proxy tells no public address"],
+    [200, [ok, ["proxy-public-address", '"192.0.2.1"']], "the proxy tells a public address that is none"],
+    [200, [ok, ["proxy-public-address", '"192.0.2.1:99999"']], "the proxy tells a public address that is none"],
+    [200, [ok, ["proxy-public-address", '"relay.example:443"']], "the proxy tells a public address that is none"],
+    [200, [ok, ["proxy-public-address", '"192.0.2.1:0"']], "the proxy tells an address with port 0"],
+    [
+      200,
+      [ok, ["proxy-public-address", Array(9).fill('"192.0.2.1:1"').join(",")]],
+      "the proxy tells more than 8 public addresses",
+    ],
+  ];
+  for (const [status, fields, reason] of cases) strictEqual(readBindResponse({ status, fields }), reason);
+});
