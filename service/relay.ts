@@ -1,0 +1,322 @@
+/**
+ * The relay of a service: ports on a public address, each at the end of a tunnel through HTTP/3 (RFC 9114, RFC 9298,
+ * draft-ietf-masque-connect-udp-listen-13). It sees ciphertext only; who may use it is in `relay_token.ts`, how much in
+ * `relay_limits.ts`.
+ *
+ * @module
+ */
+
+import { type Address, addressOf } from "../protocols/core/address.ts";
+import type { Base, Datagram, Machine } from "../protocols/core/machine.ts";
+import type { Random } from "../protocols/core/random.ts";
+import { Http3Connection } from "../protocols/http3/connection.ts";
+import type { Http3Event } from "../protocols/http3/events.ts";
+import type { RequestHead } from "../protocols/http3/message.ts";
+import { readBindRequest } from "../protocols/masque/bind_request.ts";
+import { BoundPort, type PortPolicy } from "../protocols/masque/bound_port.ts";
+import { HTTP3_ALPN, TUNNEL_HTTP3_OPTIONS, TUNNEL_TRANSPORT_SETTINGS } from "../protocols/masque/config.ts";
+import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
+import { Fifo } from "../protocols/quic/fifo.ts";
+import type { Credential } from "../protocols/tls/certificates.ts";
+import { DEFAULT_CIPHER_SUITES } from "../protocols/tls/config.ts";
+import { DEFAULT_RELAY_LIMITS, refuseTarget, type RelayLimits, type RelayPlace } from "./relay_limits.ts";
+import { type PortBinder, type RelayPort, RelayPorts } from "./relay_ports.ts";
+import { authorize, type RelayAccess } from "./relay_token.ts";
+
+/** Connections of a relay, with tunnels and without; one more gets no answer. */
+const MAX_CONNECTIONS = 4096;
+
+/** What a relay is told. */
+export interface RelayOptions {
+  /** Its sockets for tunnels, on the relay's own hosts. */
+  readonly bases: readonly Base[];
+  /** Opens the sockets of ports. */
+  readonly binder: PortBinder;
+  readonly random: Random;
+  readonly credential: Credential;
+  readonly access: RelayAccess;
+  readonly limits?: RelayLimits;
+  /** The host that others reach its ports by, where that is not the one they are bound to. */
+  readonly publicHost?: string;
+  /** Wall-clock milliseconds since 1970 at monotonic instant 0. */
+  readonly epochMs: number;
+}
+
+/** Something that happened at a relay. */
+export type RelayEvent =
+  /** `isKept`: the address is one that its key had before. */
+  | { readonly type: "portOpened"; readonly publicAddress: Address; readonly isKept: boolean }
+  | { readonly type: "portClosed"; readonly publicAddress: Address };
+
+/** Things a relay counts, by the name they have in the metrics. */
+export type RelayCounter =
+  | "datagrams_out"
+  | "datagrams_in"
+  | "opened"
+  | "resumed"
+  | "refused_access"
+  | "refused_limit"
+  | "refused_request"
+  | "dropped_kept";
+
+/** One connection from a client. */
+interface RelayClient {
+  readonly quic: QuicConnection;
+  readonly http3: Http3Connection;
+  /** By stream. */
+  readonly ports: Map<number, RelayPort>;
+  /** Waits in the list of those with datagrams to read. */
+  isReadable: boolean;
+}
+
+/** The relay. Its own datagrams and those of its ports come in by `handleDatagram`. */
+export class Relay implements Machine<RelayEvent> {
+  readonly #options: RelayOptions;
+  readonly #endpoint: QuicEndpoint;
+  readonly #ports: RelayPorts;
+  readonly #place: RelayPlace;
+  readonly #clients = new Map<QuicConnection, RelayClient>();
+  // Each client is in it at most once.
+  readonly #readable = new Fifo<RelayClient>();
+  /** Ports with datagrams that came in capsules: as many as `BoundPort` keeps, of those that exist. */
+  readonly #fromCapsules = new Set<BoundPort>();
+  // Two a tunnel at most, and taken whenever datagrams are.
+  readonly #events = new Fifo<RelayEvent>();
+  readonly #counters = new Map<RelayCounter, number>();
+  readonly #holders = new Map<BoundPort, RelayClient>();
+  /** Drops of tunnels that are gone. */
+  readonly #drops = new Map<string, number>();
+  #now = 0;
+
+  constructor(options: RelayOptions) {
+    const { binder, limits = DEFAULT_RELAY_LIMITS, credential, random, bases } = options;
+    this.#options = options;
+    this.#ports = new RelayPorts(limits, binder);
+    this.#place = {
+      hosts: new Set(bases.map((base) => base.local.host)),
+      isPort: (address) => this.#ports.at(address) !== undefined,
+    };
+    this.#endpoint = new QuicEndpoint({
+      ...DEFAULT_ENDPOINT_CONFIG,
+      maxConnections: MAX_CONNECTIONS,
+      server: {
+        tls: {
+          cipherSuites: DEFAULT_CIPHER_SUITES,
+          applicationProtocols: [HTTP3_ALPN],
+          credentials: [credential],
+          peer: { certificateTypes: [], ask: false },
+          keyLog: false,
+        },
+        transport: TUNNEL_TRANSPORT_SETTINGS,
+      },
+    }, random);
+  }
+
+  /** How often each thing happened. */
+  get counters(): ReadonlyMap<RelayCounter, number> {
+    return this.#counters;
+  }
+
+  /** Datagrams that were dropped, by reason, of tunnels that are open and of those that were. */
+  get drops(): ReadonlyMap<string, number> {
+    const all = new Map(this.#drops);
+    for (const { tunnel } of this.#ports.values()) if (tunnel !== undefined) addDrops(all, tunnel);
+    return all;
+  }
+
+  /** What there is now. */
+  get sizes(): { readonly connections: number; readonly ports: number; readonly keptPorts: number } {
+    return { connections: this.#clients.size, ports: this.#ports.size, keptPorts: this.#ports.keptCount };
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    this.#now = now;
+    const port = this.#ports.of(datagram.base);
+    if (port === undefined) return this.#endpoint.handleDatagram(datagram, now);
+    if (port.tunnel === undefined) return this.#count("dropped_kept");
+    this.#count("datagrams_in");
+    port.tunnel.handleDatagram(datagram, now);
+  }
+
+  handleTimeout(now: number): void {
+    this.#now = now;
+    this.#endpoint.handleTimeout(now);
+    this.#ports.expire(now);
+  }
+
+  pollTransmit(now: number): Datagram | undefined {
+    this.#now = now;
+    return this.#pollPorts(now) ?? this.#endpoint.pollTransmit(now);
+  }
+
+  pollEvent(): RelayEvent | undefined {
+    for (let event = this.#endpoint.pollEvent(); event !== undefined; event = this.#endpoint.pollEvent()) {
+      if (event.type === "incoming") {
+        const http3 = new Http3Connection(event.connection, TUNNEL_HTTP3_OPTIONS);
+        this.#clients.set(event.connection, {
+          quic: event.connection,
+          http3,
+          ports: new Map(),
+          isReadable: false,
+        });
+        continue;
+      }
+      const client = this.#clients.get(event.connection);
+      if (client === undefined) continue;
+      client.http3.handleEvent(event.event, this.#now);
+      this.#drain(client);
+    }
+    return this.#events.shift();
+  }
+
+  pollTimeout(): number | undefined {
+    const [a, b] = [this.#endpoint.pollTimeout(), this.#ports.expiresAt];
+    return a === undefined || b === undefined ? a ?? b : Math.min(a, b);
+  }
+
+  /** The next datagram that a port sends. */
+  #pollPorts(now: number): Datagram | undefined {
+    for (const tunnel of this.#fromCapsules) {
+      const datagram = tunnel.pollDatagram();
+      if (datagram !== undefined) return this.#outgoing(datagram);
+      this.#fromCapsules.delete(tunnel);
+    }
+    for (let client = this.#readable.peek(); client !== undefined; client = this.#readable.peek()) {
+      const next = client.http3.readDatagram(now);
+      if (next === undefined) {
+        this.#readable.shift();
+        client.isReadable = false;
+        this.#drain(client);
+        continue;
+      }
+      const port = client.ports.get(next.streamId);
+      const tunnel = port?.tunnel;
+      if (port === undefined || tunnel?.streamId !== next.streamId) continue;
+      const datagram = tunnel.receive(next, now);
+      if (datagram !== undefined) return this.#outgoing(datagram);
+      if (!tunnel.isOpen) this.#endTunnel(client, next.streamId);
+    }
+    return undefined;
+  }
+
+  #outgoing(datagram: Datagram): Datagram {
+    this.#count("datagrams_out");
+    return datagram;
+  }
+
+  #drain(client: RelayClient): void {
+    for (let event = client.http3.pollEvent(); event !== undefined; event = client.http3.pollEvent()) {
+      this.#onHttp3Event(client, event);
+    }
+  }
+
+  #onHttp3Event(client: RelayClient, event: Http3Event): void {
+    switch (event.type) {
+      case "request":
+        return this.#onRequest(client, event.streamId, event.request);
+      case "datagramReadable":
+        if (client.isReadable) return;
+        client.isReadable = true;
+        return this.#readable.push(client);
+      case "closed":
+        for (const streamId of [...client.ports.keys()]) this.#endTunnel(client, streamId);
+        this.#clients.delete(client.quic);
+        return;
+      case "settings":
+      case "informational":
+      case "response":
+      case "requestsAvailable":
+      case "goAway":
+        return;
+      default: {
+        const tunnel = client.ports.get(event.streamId)?.tunnel;
+        if (tunnel === undefined) return;
+        if (!tunnel.handleEvent(event, this.#now)) return this.#endTunnel(client, event.streamId);
+        if (event.type === "readable") this.#fromCapsules.add(tunnel);
+      }
+    }
+  }
+
+  #onRequest(client: RelayClient, streamId: number, request: RequestHead): void {
+    const { http3, quic } = client;
+    const verdict = readBindRequest(request);
+    if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.status, "refused_request");
+    const user = authorize(this.#options.access, verdict.token, this.#options.epochMs + this.#now);
+    if (user === undefined) return this.#refuse(client, streamId, 401, "refused_access");
+    const { base, remote } = quic.path;
+    const owner = user.publicKey?.toBase64();
+    const isKept = owner !== undefined && this.#ports.ofOwner(owner) !== undefined;
+    const port = this.#ports.allot({ owner, remote, localHost: base.local.host }, this.#now);
+    if (typeof port === "string") {
+      const status = port === "too many ports for the address" ? 429 : 503;
+      return this.#refuse(client, streamId, status, "refused_limit");
+    }
+    this.#replace(port);
+    const publicAddress = this.#options.publicHost === undefined
+      ? port.base.local
+      : addressOf(this.#options.publicHost, port.base.local.port);
+    const tunnel = new BoundPort({ http3, streamId, base: port.base, publicAddress, policy: this.#policyOf(port) });
+    port.tunnel = tunnel;
+    this.#holders.set(tunnel, client);
+    client.ports.set(streamId, port);
+    this.#count(isKept ? "resumed" : "opened");
+    this.#events.push({ type: "portOpened", publicAddress, isKept });
+  }
+
+  /** A key that comes again, before its old connection has timed out, takes its port with it. */
+  #replace(port: RelayPort): void {
+    const old = port.tunnel;
+    if (old === undefined) return;
+    this.#letGo(old);
+    port.tunnel = undefined;
+  }
+
+  #letGo(tunnel: BoundPort): void {
+    addDrops(this.#drops, tunnel);
+    this.#fromCapsules.delete(tunnel);
+    this.#holders.get(tunnel)?.ports.delete(tunnel.streamId);
+    this.#holders.delete(tunnel);
+    tunnel.close();
+  }
+
+  #policyOf(port: RelayPort): PortPolicy {
+    const { traffic, base } = port;
+    return {
+      isTarget: (target) => {
+        if (target === base.local || refuseTarget(target, this.#place) !== undefined) return false;
+        if (target.family !== base.local.family) return false;
+        traffic.admit(target);
+        return true;
+      },
+      isSource: (source, now) => traffic.isSource(source, now),
+      spend: (direction, bytes, now) => traffic.spend(direction, bytes, now),
+    };
+  }
+
+  #refuse(client: RelayClient, streamId: number, status: number, counter: RelayCounter): void {
+    this.#count(counter);
+    const fields = status === 401 ? [["www-authenticate", "Bearer"] as const] : [];
+    client.http3.respond(streamId, { status, fields }, { isEnd: true });
+    client.http3.stopReading(streamId);
+  }
+
+  #endTunnel(client: RelayClient, streamId: number): void {
+    const port = client.ports.get(streamId);
+    if (port === undefined) return;
+    const { tunnel } = port;
+    if (tunnel === undefined) return;
+    this.#letGo(tunnel);
+    this.#ports.release(port, this.#now);
+    this.#events.push({ type: "portClosed", publicAddress: tunnel.publicAddress });
+  }
+
+  #count(counter: RelayCounter): void {
+    this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
+  }
+}
+
+function addDrops(all: Map<string, number>, tunnel: BoundPort): void {
+  for (const [reason, count] of tunnel.drops) all.set(reason, (all.get(reason) ?? 0) + count);
+}

@@ -1,0 +1,176 @@
+/**
+ * The ports of a relay: whose they are, and how long they wait for their owner.
+ *
+ * @module
+ */
+
+import type { Address } from "../protocols/core/address.ts";
+import { addressOf } from "../protocols/core/address.ts";
+import type { Base } from "../protocols/core/machine.ts";
+import type { BoundPort } from "../protocols/masque/bound_port.ts";
+import { sourceOf } from "../signaling/rate_limit.ts";
+import { DailyQuota, PortTraffic, type RelayLimits } from "./relay_limits.ts";
+
+/** Keys whose use of their day is remembered while they have no port. */
+const MAX_REMEMBERED_DAYS = 10_000;
+
+/** Opens and closes the sockets of ports: a host. */
+export interface PortBinder {
+  bind(local: Address): Base;
+  close(base: Base): void;
+}
+
+/** A port: bound, with a tunnel or without. */
+export interface RelayPort {
+  /** The key it belongs to, as text; absent if nobody can come back for it. */
+  readonly owner: string | undefined;
+  /** Where the tunnel came from that it was opened for. */
+  readonly source: string;
+  readonly base: Base;
+  readonly traffic: PortTraffic;
+  /** Whom datagrams go to. */
+  tunnel: BoundPort | undefined;
+  /** While there is no tunnel: when it is given up. */
+  keptUntil: number | undefined;
+}
+
+/** Who asks for a port. */
+export interface PortRequest {
+  readonly owner: string | undefined;
+  /** The tunnel's address. */
+  readonly remote: Address;
+  /** Where the port is to be: a host of the relay. */
+  readonly localHost: string;
+}
+
+/** Why there is no port. */
+export type PortRefusal = "too many ports for the address" | "too many ports" | "no port is free";
+
+/** All ports. */
+export class RelayPorts {
+  readonly #limits: RelayLimits;
+  readonly #binder: PortBinder;
+  readonly #byBase = new Map<Base, RelayPort>();
+  readonly #byAddress = new Map<Address, RelayPort>();
+  readonly #byOwner = new Map<string, RelayPort>();
+  readonly #counts = new Map<string, number>();
+  /** Without a tunnel, the first to be given up first: all are kept equally long. */
+  readonly #kept = new Set<RelayPort>();
+  /** What keys have used of their day, the one unused for longest first. */
+  readonly #days = new Map<string, DailyQuota>();
+
+  constructor(limits: RelayLimits, binder: PortBinder) {
+    this.#limits = limits;
+    this.#binder = binder;
+  }
+
+  /** Ports that are bound. */
+  get size(): number {
+    return this.#byBase.size;
+  }
+
+  /** Of these, the ones that wait for their key. */
+  get keptCount(): number {
+    return this.#kept.size;
+  }
+
+  /** The port of a base. */
+  of(base: Base): RelayPort | undefined {
+    return this.#byBase.get(base);
+  }
+
+  /** The port that is bound to an address. */
+  at(address: Address): RelayPort | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  /** The port of a key. */
+  ofOwner(owner: string): RelayPort | undefined {
+    return this.#byOwner.get(owner);
+  }
+
+  /** All ports. */
+  values(): IterableIterator<RelayPort> {
+    return this.#byBase.values();
+  }
+
+  /** When `expire` has something to do. */
+  get expiresAt(): number | undefined {
+    for (const port of this.#kept) return port.keptUntil;
+    return undefined;
+  }
+
+  /** A port for whoever asks: the one they have, or a new one. */
+  allot({ owner, remote, localHost }: PortRequest, now: number): RelayPort | PortRefusal {
+    const own = owner === undefined ? undefined : this.#byOwner.get(owner);
+    if (own !== undefined) {
+      this.#kept.delete(own);
+      own.keptUntil = undefined;
+      return own;
+    }
+    const source = sourceOf(remote);
+    const count = this.#counts.get(source) ?? 0;
+    if (count >= this.#limits.portsPerAddress) return "too many ports for the address";
+    if (this.#byBase.size >= this.#limits.maxPorts) return "too many ports";
+    const base = this.#bind(localHost);
+    if (base === undefined) return "no port is free";
+    const traffic = new PortTraffic(this.#limits, this.#day(owner, now), now);
+    const port: RelayPort = { owner, source, base, traffic, tunnel: undefined, keptUntil: undefined };
+    this.#byBase.set(base, port);
+    this.#byAddress.set(base.local, port);
+    this.#counts.set(source, count + 1);
+    if (owner !== undefined) this.#byOwner.set(owner, port);
+    return port;
+  }
+
+  /** The tunnel of a port has ended: the port waits for its key, or is given up. */
+  release(port: RelayPort, now: number): void {
+    port.tunnel = undefined;
+    if (port.owner === undefined) return this.#giveUp(port);
+    port.keptUntil = now + this.#limits.keepMs;
+    this.#kept.add(port);
+  }
+
+  /** Gives up the ports that have waited long enough. */
+  expire(now: number): void {
+    for (const port of this.#kept) {
+      if (port.keptUntil !== undefined && port.keptUntil > now) return;
+      this.#giveUp(port);
+    }
+  }
+
+  #bind(host: string): Base | undefined {
+    try {
+      return this.#binder.bind(addressOf(host, 0));
+    } catch {
+      // The system has no more of them.
+      return undefined;
+    }
+  }
+
+  #giveUp(port: RelayPort): void {
+    this.#kept.delete(port);
+    this.#byBase.delete(port.base);
+    this.#byAddress.delete(port.base.local);
+    if (port.owner !== undefined) this.#byOwner.delete(port.owner);
+    const count = this.#counts.get(port.source) ?? 1;
+    if (count > 1) this.#counts.set(port.source, count - 1);
+    else this.#counts.delete(port.source);
+    this.#binder.close(port.base);
+  }
+
+  #day(owner: string | undefined, now: number): DailyQuota {
+    const known = owner === undefined ? undefined : this.#days.get(owner);
+    const day = known ?? new DailyQuota(this.#limits.bytesPerDay, now);
+    if (owner === undefined) return day;
+    this.#days.delete(owner);
+    if (this.#days.size >= MAX_REMEMBERED_DAYS) {
+      for (const oldest of this.#days.keys()) {
+        this.#days.delete(oldest);
+        break;
+      }
+    }
+    this.#days.set(owner, day);
+    return day;
+  }
+}
