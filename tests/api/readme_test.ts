@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { codeBlocks, permissionTable } from "../support/readme.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+const FOLDERS = [...Deno.readDirSync(ROOT)].filter(({ isDirectory }) => isDirectory).map(({ name }) => name);
 
 Deno.test("The examples of README, docs/plugins.md and mod.ts are valid against the API", async () => {
   ok(codeBlocks("ts").length >= 2);
@@ -29,8 +30,21 @@ Deno.test("README's alias has what listen and connect need", () => {
   }
 });
 
-Deno.test("README links to files that are there", async () => {
-  const links = [...(await Deno.readTextFile(new URL("README.md", ROOT))).matchAll(/\]\(([^)#:]+)\)/g)];
-  ok(links.length > 0);
-  for (const [, path] of links) strictEqual((await Deno.stat(new URL(path!, ROOT))).isFile, true, path!);
+Deno.test("What the documents link to and name is there", async () => {
+  const documents = ["README.md", "CONTRIBUTING.md", "tests/long/summary.md"];
+  for await (const { name } of Deno.readDir(new URL("docs/", ROOT))) documents.push(`docs/${name}`);
+  let found = 0;
+  for (const document of documents) {
+    const url = new URL(document, ROOT);
+    const text = await Deno.readTextFile(url);
+    const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => new URL(path!, url));
+    // `tests/long/summary.md`, with a folder of ours in front.
+    const named = [...text.matchAll(/`((?:\.ci|[a-z]+)\/[\w./-]+\.(?:ts|py|sh|md))`/g)].map(([, path]) => path!)
+      .filter((path) => FOLDERS.includes(path.split("/")[0]!)).map((path) => new URL(path, ROOT));
+    for (const file of [...links, ...named]) {
+      strictEqual((await Deno.stat(file)).isFile, true, `${document}: ${file.pathname}`);
+      found++;
+    }
+  }
+  ok(found >= 20, `only ${found} are named`);
 });
