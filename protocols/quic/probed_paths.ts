@@ -41,11 +41,12 @@ export function nextProbe(
 ): { readonly probe: Probe; readonly connectionId: Uint8Array } | undefined {
   const { extensions, remoteIds, counters, paths } = parts;
   const traversal = extensions?.traversal;
-  if (traversal === undefined || remoteIds.isEmpty) return undefined;
+  if (traversal === undefined) return undefined;
   // Each turn of the loop uses up a probe, of which there are as many as paths are probed.
   for (;;) {
-    const leave = { hasFreshId: remoteIds.hasSpare, receivedBytes: counters.receivedBytes };
-    const probe = traversal.pollProbe(now, leave);
+    // RFC 9000 §9.5: IDs without length do not tell paths apart, so nothing is sent on any but the one in use.
+    const hasFreshId = remoteIds.hasSpare && !remoteIds.isEmpty;
+    const probe = traversal.pollProbe(now, { hasFreshId, receivedBytes: counters.receivedBytes });
     if (probe === undefined) return undefined;
     const number = numberOf(probe.id);
     const path = paths.find(probe.base, probe.remote);
