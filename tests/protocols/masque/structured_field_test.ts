@@ -4,7 +4,7 @@ import { formatStringList, isTrueItem, parseStringList } from "../../../protocol
 Deno.test("A Boolean item is true, and anything else is not (RFC 8941 §3.3.6)", () => {
   for (const value of ["?1", " ?1 ", "?1;a", '?1;a=2;b="x;y"', "?1; a=?0"]) strictEqual(isTrueItem(value), true, value);
   for (const value of [undefined, "", "?0", "1", "true", "?1, ?1", "?1;", "?1 a", "?1;A", "(?1)"]) {
-    strictEqual(isTrueItem(value), false, value);
+    strictEqual(isTrueItem(value), false, `${value}`);
   }
 });
 
