@@ -48,6 +48,7 @@ import type { CallerMachine, ListenerMachine, MachineContext } from "./signaling
 import { MemoryHub } from "./signaling/memory.ts";
 import type { MemoryClient } from "./signaling/memory.ts";
 import { ticketSignaling } from "./signaling/ticket.ts";
+import { RelayedListener, SilentCaller } from "./signaling/relayed.ts";
 import { TicketCaller } from "./signaling/ticket_caller.ts";
 import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
 import { TicketListener } from "./signaling/ticket_listener.ts";
@@ -57,7 +58,9 @@ import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
 import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
 import { Listener } from "./transports/listen.ts";
+import { quicNative } from "./transports/quic_native.ts";
 import { Registry } from "./transports/registry.ts";
+import { relayAccess } from "./transports/relay_access.ts";
 import type { Session } from "./transports/session.ts";
 import type { Traversal, TraversalEvent } from "./transports/traversal.ts";
 
@@ -316,6 +319,13 @@ export interface ListenOptions extends PeerOptions {
   readonly allow?: AllowList;
   /** Sessions at once; a caller beyond is told `busy`. @default {1} */
   readonly maxSessions?: number;
+  /**
+   * A relay to be reached by before there is a direct path, as `serve` prints it: `https://IP:PORT#SHA-256`, the digest of
+   * its certificate in hexadecimal. The transport is `quic-native` then, and the ticket all that a caller needs.
+   */
+  readonly via?: string;
+  /** The relay's token, if it asks for one. */
+  readonly viaToken?: string;
 }
 
 const pinnedInMemory = new KnownPeersTable();
@@ -333,11 +343,17 @@ export async function dial(options: DialOptions): Promise<Session> {
   const host = options.host ?? new DenoHost();
   const context = machineContext(host, options);
   const callee = parseCallee(options.peer, context.epochMs + host.now());
+  if (callee.kind === "relayed") {
+    const { address, token, keyId } = callee;
+    const relayed = { address, token, identity: { key: undefined, keyId } };
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], { transports: [quicNative()], ...options });
+    return await dialWith(node, { caller: new SilentCaller(), relayed });
+  }
   const signaling = signalingFor(callee, options);
   const caller = callerFor(callee, signaling, host, context, options);
   const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
   const stunServers = named.length > 0 || signaling.hub === undefined ? named : [conventionalStunServer(signaling.hub)];
-  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), caller);
+  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), { caller });
 }
 
 /**
@@ -350,6 +366,13 @@ export async function dial(options: DialOptions): Promise<Session> {
 export function listen(options: ListenOptions): Listener {
   const host = options.host ?? new DenoHost();
   const context = machineContext(host, options);
+  if (options.via !== undefined) {
+    const access = relayAccess(options.via, options.viaToken);
+    const token = randomBytes(host.random, TICKET_SECRET_BYTES);
+    const listener = new RelayedListener({ key: context.key.publicKey, token });
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], { transports: [quicNative()], ...options });
+    return new Listener(node, { listener, maxSessions: options.maxSessions ?? 1, relay: { access, token } });
+  }
   const signaling = signalingOf(options.signaling, options);
   if (signaling === undefined) {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
@@ -357,7 +380,7 @@ export function listen(options: ListenOptions): Listener {
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
   const node = nodeOptions(host, context, signaling, stunServers, options);
-  return new Listener(node, listener, options.maxSessions ?? 1);
+  return new Listener(node, { listener, maxSessions: options.maxSessions ?? 1 });
 }
 
 function machineContext(host: Host, { key, loopback }: PeerOptions): MachineContext {
@@ -386,7 +409,7 @@ function signalingOf(given: string | Signaling | undefined, { token }: PeerOptio
 }
 
 /** A ticket names its hub, a name needs one, and a ticket without a hub needs somebody who pastes the answer. */
-function signalingFor(callee: Callee, options: DialOptions): Signaling {
+function signalingFor(callee: Exclude<Callee, { readonly kind: "relayed" }>, options: DialOptions): Signaling {
   // The answer to hand back comes as a `ticket` event.
   if (callee.kind === "direct") return ticketSignaling({ show: () => {} });
   const signaling = signalingOf(options.signaling, options) ??
@@ -399,7 +422,7 @@ function signalingFor(callee: Callee, options: DialOptions): Signaling {
 }
 
 function callerFor(
-  callee: Callee,
+  callee: Exclude<Callee, { readonly kind: "relayed" }>,
   signaling: Signaling,
   host: Host,
   context: MachineContext,
@@ -438,7 +461,7 @@ function onWallClock<T extends { readonly epochMs: number }>(host: Host, options
 function nodeOptions(
   host: Host,
   context: MachineContext,
-  signaling: Signaling,
+  signaling: Signaling | undefined,
   stunServers: readonly string[],
   options: PeerOptions,
 ): NodeOptions {

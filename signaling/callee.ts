@@ -6,13 +6,14 @@
 
 import { parseKey } from "./identity.ts";
 import { decodeTicket, looksLikeTicket } from "./ticket_codec.ts";
-import type { DirectTicket, HubTicket } from "./ticket_codec.ts";
+import type { DirectTicket, HubTicket, RelayedTicket } from "./ticket_codec.ts";
 import { NAME_PATTERN } from "./trust.ts";
 
 /** Somebody to call. */
 export type Callee =
   | HubTicket
   | DirectTicket
+  | RelayedTicket
   /** Without `key` the hub is believed once, and the key pinned. */
   | { readonly kind: "name"; readonly name: string; readonly key: Uint8Array | undefined };
 

@@ -51,7 +51,7 @@ const MAX_QUEUED_MESSAGES = 16;
 export interface HubCallerOptions extends MachineContext {
   /** `host[:port]` of the hub: what the offer is bound to. */
   readonly hub: string;
-  readonly callee: Exclude<Callee, { readonly kind: "direct" }>;
+  readonly callee: Exclude<Callee, { readonly kind: "direct" | "relayed" }>;
   /** Where a bare name is looked up and pinned. */
   readonly known?: KnownPeers;
 }

@@ -14,6 +14,7 @@
  */
 
 import { addressFromBytes } from "../protocols/core/address.ts";
+import type { Address } from "../protocols/core/address.ts";
 import { concatBytes, equalBytes } from "../protocols/core/bytes.ts";
 import type { CandidateType, RemoteCandidate } from "../protocols/core/candidate.ts";
 import { Reader, TruncatedError } from "../protocols/core/reader.ts";
@@ -43,7 +44,7 @@ const VERSION = 1;
 const CHECKSUM_BYTES = 3;
 const MAX_PAYLOAD_BYTES = base58Capacity(MAX_TICKET_LENGTH - PREFIX.length) - CHECKSUM_BYTES;
 const MINUTE_MS = 60_000;
-const KINDS = ["hub", "direct", "answer"] as const;
+const KINDS = ["hub", "direct", "answer", "relayed"] as const;
 const DEFAULT_PATH = "/signal";
 const CANDIDATE_TYPES: readonly CandidateType[] = ["host", "srflx", "prflx", "relay"];
 const IS_IPV6 = 0x04;
@@ -74,6 +75,16 @@ export interface DirectTicket {
   readonly stunServers: readonly string[];
 }
 
+/** A ticket for a call through a relay, without any signaling. */
+export interface RelayedTicket {
+  readonly kind: "relayed";
+  readonly keyId: Uint8Array;
+  /** What the caller shows in its Initials. 16 bytes. */
+  readonly token: Uint8Array;
+  /** The listener's address at the relay. */
+  readonly address: Address;
+}
+
 /** What the caller gives back for a direct ticket: its offer in short. */
 export interface TicketAnswer {
   readonly kind: "answer";
@@ -87,8 +98,8 @@ export interface TicketAnswer {
   readonly proven: Uint8Array;
 }
 
-/** A string of any of the three kinds. */
-export type TicketString = HubTicket | DirectTicket | TicketAnswer;
+/** A string of any of the kinds. */
+export type TicketString = HubTicket | DirectTicket | TicketAnswer | RelayedTicket;
 
 /** Why a string is not a ticket. */
 export interface TicketProblem {
@@ -147,6 +158,16 @@ export function encodeTicketAnswer(
   const proven = writer.written().slice();
   writer.buffer.set(answerProof(secret, proven), proofAt);
   return { text: finish(writer), dropped, proven };
+}
+
+/** @param ticket `token` has 16 bytes. */
+export function encodeRelayedTicket({ keyId, token, address }: Omit<RelayedTicket, "kind">): EncodedTicket {
+  const writer = startPayload("relayed", 0);
+  writer.bytes(keyId);
+  writer.bytes(token);
+  writer.uint16(address.port);
+  writer.bytes(address.bytes);
+  return { text: finish(writer), dropped: [] };
 }
 
 /** The instant a ticket can say, at or after `epochMs`: a whole minute. */
@@ -219,6 +240,14 @@ function readBody(kind: typeof KINDS[number], payload: Uint8Array, epochMs: numb
       const expiresAt = nearestMinute(reader.uint16(), epochMs) * MINUTE_MS;
       const candidates = readCandidates(reader);
       return { kind, taMs, keyId, recordKey, expiresAt, candidates, stunServers: readStunServers(reader) };
+    }
+    case "relayed": {
+      const token = reader.bytes(TICKET_SECRET_BYTES).slice();
+      const port = reader.uint16();
+      // The last field: its length tells the family.
+      const bytes = reader.rest();
+      if (bytes.length !== 4 && bytes.length !== 16) throw new TypeError("Unknown address in a ticket");
+      return { kind, keyId, token, address: addressFromBytes(bytes, port) };
     }
     case "answer": {
       const oneTimeKey = reader.bytes(X25519_BYTES).slice();

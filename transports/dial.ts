@@ -14,11 +14,10 @@ import type { PairReport } from "../protocols/ice/types.ts";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../protocols/quic/config.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { Signaling } from "../signaling/channel.ts";
-import type { CallerMachine } from "../signaling/machines.ts";
 import { bindBases } from "./bases.ts";
 import { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
-import type { Node, Traversal, TraversalEvent } from "./traversal.ts";
+import type { Node, Target, Traversal, TraversalEvent } from "./traversal.ts";
 
 /** The Ta we propose: RFC 8445 §14.2 lets an implementation go down to 5 ms between transactions. */
 export const DEFAULT_TA_MS = 5;
@@ -98,7 +97,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
  * @throws {DialError} If the call came to nothing.
  * @throws The signal's reason, if it was aborted.
  */
-export async function dialWith(options: NodeOptions, caller: CallerMachine): Promise<Session> {
+export async function dialWith(options: NodeOptions, target: Omit<Target, "patient">): Promise<Session> {
   const { host, signal } = options;
   signal?.throwIfAborted();
   const now = host.now();
@@ -106,7 +105,7 @@ export async function dialWith(options: NodeOptions, caller: CallerMachine): Pro
   const bases = bindBases(host, { loopbackOnly: options.loopback });
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
   const released = Promise.withResolvers<void>();
-  const machine = options.transport.dial({ caller, patient }, makeNode(options, bases, now));
+  const machine = options.transport.dial({ ...target, patient }, makeNode(options, bases, now));
   const runner = new Runner({
     host,
     machine,

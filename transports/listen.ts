@@ -5,13 +5,12 @@
  * @module
  */
 
-import type { ListenerMachine } from "../signaling/machines.ts";
 import { bindBases } from "./bases.ts";
 import { DialError, makeNode } from "./dial.ts";
 import type { NodeOptions } from "./dial.ts";
 import { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
-import type { TraversalMachine } from "./traversal.ts";
+import type { Reception, TraversalMachine } from "./traversal.ts";
 
 /** Sessions that nobody has taken yet, at most; one more is closed. Callers beyond `maxSessions` never get this far. */
 const MAX_WAITING_SESSIONS = 32;
@@ -37,7 +36,7 @@ export class Listener implements AsyncIterable<Session> {
   #isClosed = false;
 
   /** Made by `listen`. @throws {Error} If no socket can be bound. */
-  constructor(options: NodeOptions, listener: ListenerMachine, maxSessions: number) {
+  constructor(options: NodeOptions, reception: Omit<Reception, "patient">) {
     const { host, signal } = options;
     this.#options = options;
     const now = host.now();
@@ -56,7 +55,7 @@ export class Listener implements AsyncIterable<Session> {
       ticket.reject(new Error(`There is no ticket: ${why}; let them call by name or key`));
     }
     const bases = bindBases(host, { loopbackOnly: options.loopback });
-    this.#machine = options.transport.accept({ listener, patient, maxSessions }, makeNode(options, bases, now));
+    this.#machine = options.transport.accept({ ...reception, patient }, makeNode(options, bases, now));
     this.#runner = new Runner({
       host,
       machine: this.#machine,

@@ -29,7 +29,7 @@ export interface BidirectionalStream {
 /** Where the packets go. */
 export interface SessionPath {
   /** No server is on the way. */
-  readonly kind: "direct";
+  readonly kind: "direct" | "relayed";
   /** The address of our socket, which a NAT may show to the peer as another. */
   readonly local: Address;
   /** The peer's, as we see it. */
@@ -89,6 +89,7 @@ export class Session {
   readonly #driver: SessionDriver;
   readonly #startedAt: number;
   #times: CallTimes;
+  readonly #isRelayed: NonNullable<EstablishedSession["isRelayed"]>;
   readonly #incoming = new Map<number, IncomingStream>();
   readonly #outgoing = new Map<number, OutgoingStream>();
   readonly #settleClosed: (closed: SessionClosed) => void;
@@ -106,6 +107,7 @@ export class Session {
     this.transport = established.transport;
     this.#startedAt = established.startedAt;
     this.#times = established.times;
+    this.#isRelayed = established.isRelayed ?? ((): boolean => false);
     this.#connection = established.connection;
     this.#driver = driver;
     const { promise, resolve } = Promise.withResolvers<SessionClosed>();
@@ -129,7 +131,8 @@ export class Session {
   /** The path in use. */
   get path(): SessionPath {
     const { base, remote } = this.#connection.path;
-    return { kind: "direct", local: base.local, remote, rtt: this.#connection.stats.rttMs };
+    const kind = this.#isRelayed({ base, remote }) ? "relayed" : "direct";
+    return { kind, local: base.local, remote, rtt: this.#connection.stats.rttMs };
   }
 
   /**

@@ -17,6 +17,7 @@ import type { PairReport } from "../protocols/ice/types.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
+import type { PeerIdentity } from "../signaling/identity.ts";
 import type { CallerMachine, CallFailure, ListenerMachine, Refusal } from "../signaling/machines.ts";
 
 /** What dialling and listening have in common: who we are and what we have. */
@@ -47,12 +48,36 @@ export interface Node {
   readonly keyLog: boolean;
 }
 
+/** A listener's address at a relay, and what opens it. */
+export interface RelayedTarget {
+  /** Where the relay forwards what comes in to the listener. */
+  readonly address: Address;
+  /** What the listener wants to see in the first Initials. */
+  readonly token: Uint8Array;
+  /** Whom TLS has to prove. */
+  readonly identity: PeerIdentity;
+}
+
+/** A relay, and our leave to use it. */
+export interface RelayAccess {
+  /** Where it listens for HTTP/3. */
+  readonly address: Address;
+  /** Its name and port, as its URL has them. */
+  readonly authority: string;
+  /** SHA-256 of its certificate's DER, 32 bytes. */
+  readonly certificateSha256: Uint8Array;
+  /** What it asks for. */
+  readonly token?: string;
+}
+
 /** Whom to call. */
 export interface Target {
   /** The conversation with the listener. It is made for this call, and driven by the traversal. */
   readonly caller: CallerMachine;
   /** Ticket mode: the peer starts when a person has pasted, so checks are repeated until the call expires. */
   readonly patient: boolean;
+  /** For `quic-native`: the listener's address at a relay. */
+  readonly relayed?: RelayedTarget;
 }
 
 /** Who may come, and how many. */
@@ -63,6 +88,12 @@ export interface Reception {
   readonly patient: boolean;
   /** Sessions at once; a caller beyond them is told `busy`. */
   readonly maxSessions: number;
+  /** For `quic-native`: where we can be reached before there is a direct path. */
+  readonly relay?: {
+    readonly access: RelayAccess;
+    /** What callers have to show in their Initials, 16 bytes. */
+    readonly token: Uint8Array;
+  };
 }
 
 /** Milestones of a call, each in ms since {@linkcode Node.now}; absent while it has not been reached. */
@@ -94,6 +125,8 @@ export interface EstablishedSession {
   readonly startedAt: number;
   /** As they are now; `step` events tell those that follow. */
   readonly times: CallTimes;
+  /** Whether packets on a path pass through a relay. Absent: none do. */
+  readonly isRelayed?: (path: { readonly base: Base; readonly remote: Address }) => boolean;
 }
 
 /** Why a call ended without a session. */
@@ -124,6 +157,13 @@ export type TraversalEvent =
   /** What happens on the connection of a session. */
   | { readonly type: "connection"; readonly connection: QuicConnection; readonly event: ConnectionEvent }
   /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
+  /** A session's packets take another way now; `ms` as the session's `times`. */
+  | {
+    readonly type: "path";
+    readonly connection: QuicConnection;
+    readonly kind: "relayed" | "direct";
+    readonly ms: number;
+  }
   | { readonly type: "callFailed"; readonly message: string; readonly report: readonly PairReport[] }
   /**
    * Every session has ended, and no CONNECTION_CLOSE of ours has to be repeated any more: the peer has answered it, or the

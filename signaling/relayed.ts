@@ -1,0 +1,81 @@
+/**
+ * The caller and the listener of a traversal that needs no signaling: the ticket holds the address at a relay, and all else.
+ *
+ * @module
+ */
+
+import type { Address } from "../protocols/core/address.ts";
+import type { RemoteCandidate } from "../protocols/core/candidate.ts";
+import type { Ed25519PublicKey } from "../protocols/crypto/ed25519.ts";
+import { keyIdOf } from "./identity.ts";
+import type { CallerEvent, CallerMachine, ListenerEvent, ListenerMachine, Refusal } from "./machines.ts";
+import { encodeRelayedTicket } from "./ticket_codec.ts";
+
+class Silence<Event> {
+  handleOpen(_now: number): void {}
+
+  handleMessage(_message: string, _now: number): void {}
+
+  handleClosed(_now: number): void {}
+
+  handleTimeout(_now: number): void {}
+
+  pollMessage(): undefined {
+    return undefined;
+  }
+
+  pollEvent(): Event | undefined {
+    return undefined;
+  }
+
+  pollTimeout(): undefined {
+    return undefined;
+  }
+}
+
+/** Calls nobody. */
+export class SilentCaller extends Silence<CallerEvent> implements CallerMachine {
+  offer(_candidates: readonly RemoteCandidate[], _now: number): void {}
+
+  addCandidates(_candidates: readonly RemoteCandidate[], _now: number): void {}
+
+  confirm(_key: Uint8Array): void {}
+}
+
+/** What a {@linkcode RelayedListener} is made with. */
+export interface RelayedListenerOptions {
+  /** Our own key. */
+  readonly key: Ed25519PublicKey;
+  /** What callers have to show in their Initials: 16 bytes, the same that the traversal admits. */
+  readonly token: Uint8Array;
+}
+
+/** Hears nobody: makes a ticket of the address at the relay, and that is all a caller needs. */
+export class RelayedListener extends Silence<ListenerEvent> implements ListenerMachine {
+  readonly refusals: ReadonlyMap<Refusal, number> = new Map();
+  readonly #options: RelayedListenerOptions;
+  #events: ListenerEvent[] = [];
+  #published: Address | undefined;
+
+  constructor(options: RelayedListenerOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override pollEvent(): ListenerEvent | undefined {
+    return this.#events.shift();
+  }
+
+  publish(candidates: readonly RemoteCandidate[], _now: number): void {
+    const address = candidates.find(({ type }) => type === "relay")?.address;
+    if (address === undefined || address === this.#published) return;
+    this.#published = address;
+    const { key, token } = this.#options;
+    const { text, dropped } = encodeRelayedTicket({ keyId: keyIdOf(key.bytes), token, address });
+    this.#events = [{ type: "ticket", text, dropped }, { type: "registered" }];
+  }
+
+  setBusy(_isBusy: boolean, _now: number): void {}
+
+  settle(_call: string): void {}
+}

@@ -1,0 +1,203 @@
+/**
+ * The listening side of `quic-native`: has an address at a relay, takes connections through it from whoever holds the
+ * ticket's token, and lets NAT traversal move them to direct paths (draft-seemann-quic-nat-traversal-02 §4).
+ *
+ * @module
+ */
+
+import type { SocketError } from "../io/host.ts";
+import type { Address } from "../protocols/core/address.ts";
+import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
+import type { ListenerEvent } from "../signaling/machines.ts";
+import { BUSY_CODE } from "./ice_then_quic_accept.ts";
+import { isRelayedPath } from "./quic_native_settings.ts";
+import { RelayTunnel } from "./relay_tunnel.ts";
+import type { TunnelListener } from "./relay_tunnel.ts";
+import type { Reception } from "./traversal.ts";
+import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
+
+/** Waits for calls. Emits a `session` for each that came through, and `path` when one has moved. */
+export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelListener {
+  readonly #transport: string;
+  readonly #reception: Reception;
+  readonly #shell: TraversalShell<ListenerEvent>;
+  readonly #tunnel: RelayTunnel;
+  /** What callers show in their Initials. It proves no address: the limit of three times what came stays. */
+  readonly #token: Uint8Array;
+  /** Addresses of ours, of which each connection is told: those found by gathering, and what the relay sees. */
+  #candidates: LocalCandidate[] = [];
+  /** When the handshake of each connection that is no session yet began; the endpoint bounds them. */
+  readonly #handshakes = new Map<QuicConnection, number>();
+  readonly #sessions = new Map<QuicConnection, number>();
+  /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
+  readonly #closing = new Set<QuicConnection>();
+  #isOver = false;
+  #isReleased = false;
+
+  constructor(
+    transport: string,
+    reception: Reception,
+    relay: NonNullable<Reception["relay"]>,
+    shell: TraversalShell<ListenerEvent>,
+  ) {
+    this.#transport = transport;
+    this.#reception = reception;
+    this.#shell = shell;
+    this.#token = relay.token;
+    this.#tunnel = new RelayTunnel(shell, relay.access, this);
+    shell.endpoint.admitToken(this.#token, Infinity);
+  }
+
+  get tableSizes(): Readonly<Record<string, number>> {
+    return { handshakes: this.#handshakes.size, sessions: this.#sessions.size };
+  }
+
+  get timeoutAt(): number {
+    return this.#tunnel.timeoutAt;
+  }
+
+  onTimeout(now: number): void {
+    this.#tunnel.onTimeout(now);
+  }
+
+  onSettled(): void {
+    if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
+    this.#forgetClosed();
+    this.#isReleased = this.#closing.size === 0;
+    if (this.#isReleased) this.#shell.emit({ type: "released" });
+  }
+
+  onOpen(): void {
+    // Nothing is said over messages.
+  }
+
+  onDialogue(event: ListenerEvent): void {
+    if (event.type === "ticket" || event.type === "registered") this.#shell.emit(event);
+  }
+
+  onSocketError({ base, remote }: SocketError, now: number): void {
+    if (remote === undefined) return;
+    for (const connection of this.#connections()) connection.onUnreachable(base, remote, now);
+  }
+
+  close(code: number, reason: string, now: number): void {
+    this.#isOver = true;
+    for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
+    for (const connection of this.#handshakes.keys()) connection.abandon();
+    this.#handshakes.clear();
+    this.#shell.endpoint.unadmitToken(this.#token);
+    this.#shell.gathering.stop();
+    this.#tunnel.stop(now);
+  }
+
+  onCandidate(candidate: LocalCandidate, now: number): void {
+    if (this.#candidates.some(({ address, base }) => address === candidate.address && base === candidate.base)) return;
+    this.#candidates.push(candidate);
+    for (const connection of this.#connections()) connection.addCandidate(candidate, now);
+    this.#shell.wakeEndpoint();
+  }
+
+  onCandidateWithdrawn({ base, address }: LocalCandidate, now: number): void {
+    this.#candidates = this.#candidates.filter((known) => known.base !== base || known.address !== address);
+    for (const connection of this.#connections()) connection.removeCandidate(base, address, now);
+    this.#shell.wakeEndpoint();
+  }
+
+  onGathered(): void {
+    // Nobody waits for it: callers are told of each address as it is found.
+  }
+
+  tunnelOpened(base: Base, now: number): void {
+    this.#reception.listener.publish([{ type: "relay", address: base.local }], now);
+    this.#shell.wakeDialogue();
+  }
+
+  tunnelClosed(_base: Base | undefined, reason: string, now: number): void {
+    if (this.#isOver) return;
+    const retryAt = this.#tunnel.timeoutAt;
+    this.#shell.emit({ type: "unregistered", retryAt, pauseMs: retryAt - now, reason });
+  }
+
+  addressObserved(base: Base, address: Address, server: Address, now: number): void {
+    if (address !== base.local) this.onCandidate({ type: "srflx", address, base, server }, now);
+  }
+
+  onEndpoint(endpointEvent: EndpointEvent, now: number): void {
+    const { connection } = endpointEvent;
+    if (endpointEvent.type === "incoming") {
+      this.#handshakes.set(connection, now);
+      // Whoever holds the token may know where we are: the addresses leave with the first 1-RTT packets.
+      for (const candidate of this.#candidates) connection.addCandidate(candidate, now);
+      return;
+    }
+    const { event } = endpointEvent;
+    if (this.#tunnel.onEvent(connection, event, now)) return;
+    const startedAt = this.#handshakes.get(connection);
+    if (startedAt !== undefined) this.#onHandshakeEvent(connection, event, startedAt, now);
+    else if (this.#sessions.has(connection)) this.#onSessionEvent(connection, event, now);
+  }
+
+  #onHandshakeEvent(connection: QuicConnection, event: ConnectionEvent, startedAt: number, now: number): void {
+    switch (event.type) {
+      case "verifyPeer":
+        // The token admits; the key is who the session's peer is.
+        connection.provideVerdict({ accepted: true }, now);
+        this.#shell.wakeEndpoint();
+        return;
+      case "handshakeComplete": {
+        this.#handshakes.delete(connection);
+        const peer = event.peer?.ed25519PublicKey;
+        if (peer === undefined || this.#sessions.size >= this.#reception.maxSessions) {
+          connection.close(BUSY_CODE, "busy: the listener serves somebody else", now);
+          this.#shell.wakeEndpoint();
+          return;
+        }
+        this.#sessions.set(connection, startedAt);
+        this.#shell.emit({
+          type: "session",
+          session: {
+            transport: this.#transport,
+            connection,
+            peer,
+            startedAt,
+            times: { handshake: now - startedAt },
+            isRelayed: (path) => isRelayedPath(path, undefined),
+          },
+        });
+        return;
+      }
+      case "closed":
+        this.#handshakes.delete(connection);
+        return;
+      case "keyLog":
+        this.#shell.emit({ type: "connection", connection, event });
+        return;
+      default:
+        return;
+    }
+  }
+
+  #onSessionEvent(connection: QuicConnection, event: ConnectionEvent, now: number): void {
+    this.#shell.emit({ type: "connection", connection, event });
+    if (event.type === "pathChanged") {
+      const kind = isRelayedPath(event, undefined) ? "relayed" : "direct";
+      this.#shell.emit({ type: "path", connection, kind, ms: now - (this.#sessions.get(connection) ?? now) });
+    }
+    if (event.type !== "closed") return;
+    this.#sessions.delete(connection);
+    this.#forgetClosed();
+    if (connection.state === "closing") this.#closing.add(connection);
+  }
+
+  *#connections(): Iterable<QuicConnection> {
+    yield* this.#handshakes.keys();
+    yield* this.#sessions.keys();
+  }
+
+  #forgetClosed(): void {
+    for (const connection of this.#closing) if (connection.state !== "closing") this.#closing.delete(connection);
+  }
+}
