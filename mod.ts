@@ -120,6 +120,8 @@ export type {
   EstablishedSession,
   Node,
   Reception,
+  RelayAccess,
+  RelayedTarget,
   Target,
   Traversal,
   TraversalMachine,
