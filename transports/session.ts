@@ -28,11 +28,11 @@ export interface BidirectionalStream {
 
 /** Where the packets go. */
 export interface SessionPath {
-  /** No server is on the way. */
+  /** `direct`: no server is on the way. `relayed`: a relay forwards the packets, until a direct path is found. */
   readonly kind: "direct" | "relayed";
-  /** The address of our socket, which a NAT may show to the peer as another. */
+  /** The address of our socket, which a NAT may show to the peer as another; a relayed listener's is at the relay. */
   readonly local: Address;
-  /** The peer's, as we see it. */
+  /** Where we send: the peer's address as we see it, or the one it has at the relay. */
   readonly remote: Address;
   /** Smoothed round-trip time in ms, as RFC 9002 §5.3 estimates it. */
   readonly rtt: number;
@@ -237,8 +237,10 @@ export class Session {
       if (this.#end !== undefined) throw endedError(this.#end);
       const id = this.#connection.openStream(kind);
       if (id !== undefined) return id;
+      // Room may come while the connection is drained: there has to be somebody to wake by then.
+      const room = new Promise<void>((resolve) => this.#streamsAvailable.push({ resolve }));
       this.#driver.drain();
-      await new Promise<void>((resolve) => this.#streamsAvailable.push({ resolve }));
+      await room;
     }
   }
 
