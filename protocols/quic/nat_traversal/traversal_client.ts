@@ -381,6 +381,10 @@ export class TraversalClient implements NatTraversal {
   #onSized({ base, remote }: PathKey): void {
     this.#doubtful = this.#doubtful.filter((other) => other.base !== base || other.remote !== remote);
     this.#events.push({ type: "pathSized", base, remote });
+    const best = this.#best?.path;
+    if (this.#round === undefined && best?.base === base && best.remote === remote) {
+      this.#prober.close((other) => other !== best);
+    }
   }
 
   #doubt({ base, remote }: PathKey): void {

@@ -120,10 +120,11 @@ export class TraversalServer implements NatTraversal {
       return;
     }
     if (frame.round > this.#round) {
-      // Section 4.3 of the draft: a new round cancels what the last one began.
+      // Section 4.3 of the draft: a new round cancels what the last one began. What has answered goes too, or paths of years
+      // would hold their connection IDs; the one that the client has moved to is the connection's own by now.
       this.#round = frame.round;
       this.#requests.clear();
-      this.#prober.close((path) => !path.isAnswered);
+      this.#prober.close(() => true);
     }
     const key = `${frame.pairedWithSequenceNumber} ${frame.address}`;
     if (this.#requests.has(key)) return;
@@ -255,7 +256,7 @@ export class TraversalServer implements NatTraversal {
       this.#refused++;
       return;
     }
-    // Also where it has answered before: a client that asks again has lost the path, and waits to be shown the way.
+    // Also where it has answered already: a client that asks has no path yet, and waits to be shown the way.
     this.#prober.open(base, remote, now)?.restart(now);
   }
 

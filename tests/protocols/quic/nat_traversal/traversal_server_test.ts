@@ -176,16 +176,20 @@ Deno.test("TraversalServer answers a client that comes through another mapping, 
   strictEqual(server.onResponse(path, probe!.challenge!, 40, 100), true);
   strictEqual(server.isProven(path), true);
   strictEqual(server.probedPathId(path), probe!.id);
-  // 1200 bytes follow, and a new round leaves it alone, unless it is asked for by name.
-  punch(server, 2, 0, "198.51.100.1:4000", 100);
+  // 1200 bytes follow.
   const [full] = takeProbes(server, 100).filter(({ remote }) => remote === path.remote);
   deepStrictEqual([full!.isFullSize, full!.response], [true, undefined]);
   server.onResponse(path, full!.challenge!, 1200, 180);
   strictEqual(server.isProven(path), true);
-  deepStrictEqual(takeProbes(server, 200).filter(({ remote }) => remote === path.remote), []);
-  punch(server, 2, 0, "198.51.100.1:61234", 300);
+  // Asked for by name it begins anew, with small probes; so it does in another round, as another path.
+  punch(server, 1, 0, "198.51.100.1:61234", 300);
   const [again] = takeProbes(server, 300).filter(({ remote }) => remote === path.remote);
   deepStrictEqual([again!.isFullSize, again!.id], [false, probe!.id]);
+  server.onResponse(path, again!.challenge!, 40, 400);
+  punch(server, 2, 0, "198.51.100.9:4000", 500);
+  strictEqual(server.isProven(path), false);
+  const released = [server.pollReleased(), server.pollReleased(), server.pollReleased()];
+  deepStrictEqual(released, [0, probe!.id, undefined]);
 });
 
 Deno.test("TraversalServer stops probing from a base that has no name any more", () => {
