@@ -174,8 +174,10 @@ export class OutgoingStream {
     while (offset < chunk.length) {
       if (this.#state === "failed") throw this.#error;
       offset += this.#connection.write(this.#id, offset === 0 ? chunk : chunk.subarray(offset));
+      // What is waited for may come while the connection is drained: there has to be somebody to wake by then.
+      const room = offset < chunk.length ? new Promise<void>((resolve) => this.#wake = resolve) : undefined;
       this.#driver.drain();
-      if (offset < chunk.length) await new Promise<void>((resolve) => this.#wake = resolve);
+      if (room !== undefined) await room;
     }
   }
 
