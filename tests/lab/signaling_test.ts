@@ -60,7 +60,7 @@ function scene(): Scene {
 function call({ net, service, a }: Scene): string[] {
   const context = contextOf(a);
   const callee = parseCallee("bob", a.epochMs);
-  ok(callee.kind !== "direct");
+  ok(callee.kind !== "direct" && callee.kind !== "relayed");
   const known = new KnownPeersTable();
   const caller = new HubCaller({ ...context, hub: service.hubAddress.toString(), callee, known });
   const told: string[] = [];

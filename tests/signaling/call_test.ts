@@ -33,7 +33,7 @@ function listen(
 
 function call(
   exchange: Exchange,
-  callee: Exclude<Callee, { readonly kind: "direct" }> = { kind: "name", name: "bob", key: undefined },
+  callee: Exclude<Callee, { readonly kind: "direct" | "relayed" }> = { kind: "name", name: "bob", key: undefined },
   options: { readonly context?: MachineContext; readonly client?: string; readonly known?: KnownPeersTable } = {},
 ): HubCaller {
   const { context, client, ...rest } = options;

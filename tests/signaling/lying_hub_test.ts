@@ -51,7 +51,7 @@ function world(allow: AllowList = ANY): { readonly exchange: Exchange; readonly 
   return { exchange, bob };
 }
 
-function call(exchange: Exchange, callee: Exclude<Callee, { readonly kind: "direct" }>): HubCaller {
+function call(exchange: Exchange, callee: Exclude<Callee, { readonly kind: "direct" | "relayed" }>): HubCaller {
   const caller = new HubCaller({ ...contextOf(1), hub: HUB, callee });
   exchange.add("alice", caller);
   caller.offer([candidate("203.0.113.1")], exchange.now);
@@ -84,7 +84,10 @@ function reofferred(bytes: Uint8Array, changes: Partial<Offer>, key = contextOf(
   return signOffer({ ...openOffer(bytes)!.content, callerKey: key.publicKey.bytes, ...changes }, key);
 }
 
-function failureOf(callee: Exclude<Callee, { readonly kind: "direct" }>, change: (record: Uint8Array) => Uint8Array): {
+function failureOf(
+  callee: Exclude<Callee, { readonly kind: "direct" | "relayed" }>,
+  change: (record: Uint8Array) => Uint8Array,
+): {
   readonly reason: string | undefined;
   readonly expected: string | undefined;
   readonly actual: string | undefined;
