@@ -17,7 +17,7 @@ export const HTTP3_ALPN = "h3";
  */
 export const OUTER_UDP_PAYLOAD_BYTES = 1280;
 
-/** Settings of the outer connection. A client adds `keepAliveMs`. */
+/** Settings of the outer connection, as a client has them but for `keepAliveMs`; a proxy reports addresses instead. */
 export const TUNNEL_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   ...DEFAULT_TRANSPORT_SETTINGS,
   maxUdpPayloadBytes: OUTER_UDP_PAYLOAD_BYTES,
@@ -28,6 +28,8 @@ export const TUNNEL_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   maxStreamWindowBytes: 512 * 1024,
   maxBidirectionalStreams: 16,
   maxUnidirectionalStreams: 8,
+  // The socket of the tunnel is the one that others will be reached from.
+  addressDiscovery: "wants",
 });
 
 /** What a client says that keeps the mapping of its NAT: less than the 30 s that many have. */
