@@ -1,5 +1,5 @@
 /**
- * `serve`: runs a hub and a STUN server.
+ * `serve`: runs a hub, a STUN server and, if asked for, a relay.
  *
  * @module
  */
@@ -23,8 +23,10 @@ usage: serve [options]
 
   --listen HOST:PORT where the hub listens; default 0.0.0.0:8080
   --stun HOST:PORT   where the STUN server listens; may be repeated; default UDP 3478 of the same host
+  --relay HOST:PORT  runs a relay too, on UDP, for --transport quic-native
   --token T          what clients must show
-  --cert FILE        certificate chain, PEM; the hub is wss:// then
+  --relay-token T    what users of the relay must show; default the same; without any the relay is for loopback only
+  --cert FILE        certificate chain, PEM; the hub is wss:// then; the relay has its own without it
   --cert-key FILE    its key, PEM
   --json             one JSON object a line on stderr
 
@@ -34,7 +36,7 @@ The hub is at /signal; /health says ok, /metrics counts (Prometheus text).`;
 export async function serve(words: readonly string[]): Promise<number> {
   const args = parseArgs(words, {
     boolean: ["json", "help"],
-    string: ["listen", "stun", "token", "cert", "cert-key"],
+    string: ["listen", "stun", "relay", "relay-token", "token", "cert", "cert-key"],
     collect: ["stun"],
   });
   noWords(args);
@@ -45,6 +47,7 @@ export async function serve(words: readonly string[]): Promise<number> {
     ? undefined
     : { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(certKey) };
   const [listen, token] = [args.value("listen"), args.value("token")];
+  const [relay, relayToken] = [args.value("relay"), args.value("relay-token")];
   const stun = args.values("stun");
   const interrupted = interruption();
   const host = new DenoHost();
@@ -55,6 +58,8 @@ export async function serve(words: readonly string[]): Promise<number> {
     ...(listen === undefined ? {} : { listen }),
     ...(stun.length === 0 ? {} : { stun }),
     ...(token === undefined ? {} : { token }),
+    ...(relay === undefined ? {} : { relay }),
+    ...(relayToken === undefined ? {} : { relayToken }),
     ...(tls === undefined ? {} : { tls }),
   });
   const { urls, address } = service;
@@ -62,9 +67,17 @@ export async function serve(words: readonly string[]): Promise<number> {
   const everywhere = `${tls === undefined ? "ws" : "wss"}://localhost:${address.port}/signal`;
   const [url = everywhere] = urls;
   const where = urls.length > 0 ? url : `port ${address.port} of any address of this machine`;
-  status.tell({ type: "ready", url, stun: stunAddresses }, `hub at ${where}; stop with Ctrl-C`);
+  const relayFacts = service.relay === undefined ? {} : {
+    relay: service.relay.addresses.map(String),
+    relaySha256: service.relay.certificateSha256.toBase64({ alphabet: "base64url", omitPadding: true }),
+  };
+  const ready = { type: "ready", url, stun: stunAddresses, ...relayFacts } as const;
+  status.tell(ready, `hub at ${where}; stop with Ctrl-C`);
   for (const note of service.notes) status.note(note);
   status.note(`STUN at UDP ${stunAddresses.join(", ")}`);
+  if (relayFacts.relay !== undefined) {
+    status.note(`relay at UDP ${relayFacts.relay.join(", ")}, SHA-256 of its certificate ${relayFacts.relaySha256}`);
+  }
   if (urls.length > 0) status.note(`both sides say --signaling ${urls.join(", or both ")}`);
   await aborted(interrupted);
   return 0;

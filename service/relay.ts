@@ -74,6 +74,7 @@ interface RelayClient {
 /** The relay. Its own datagrams and those of its ports come in by `handleDatagram`. */
 export class Relay implements Machine<RelayEvent> {
   readonly #options: RelayOptions;
+  readonly #bases: ReadonlySet<Base>;
   readonly #endpoint: QuicEndpoint;
   readonly #ports: RelayPorts;
   readonly #place: RelayPlace;
@@ -93,6 +94,7 @@ export class Relay implements Machine<RelayEvent> {
   constructor(options: RelayOptions) {
     const { binder, limits = DEFAULT_RELAY_LIMITS, credential, random, bases } = options;
     this.#options = options;
+    this.#bases = new Set(bases);
     this.#ports = new RelayPorts(limits, binder);
     this.#place = {
       hosts: new Set(bases.map((base) => base.local.host)),
@@ -109,7 +111,7 @@ export class Relay implements Machine<RelayEvent> {
           peer: { certificateTypes: [], ask: false },
           keyLog: false,
         },
-        transport: TUNNEL_TRANSPORT_SETTINGS,
+        transport: { ...TUNNEL_TRANSPORT_SETTINGS, addressDiscovery: "reports" },
       },
     }, random);
   }
@@ -124,6 +126,11 @@ export class Relay implements Machine<RelayEvent> {
     const all = new Map(this.#drops);
     for (const { tunnel } of this.#ports.values()) if (tunnel !== undefined) addDrops(all, tunnel);
     return all;
+  }
+
+  /** Whether datagrams of that base are for the relay. */
+  owns(base: Base): boolean {
+    return this.#bases.has(base) || this.#ports.of(base) !== undefined;
   }
 
   /** What there is now. */
@@ -144,6 +151,11 @@ export class Relay implements Machine<RelayEvent> {
     this.#now = now;
     this.#endpoint.handleTimeout(now);
     this.#ports.expire(now);
+  }
+
+  /** Closes the ports; the sockets for tunnels stay as they are. */
+  close(): void {
+    for (const port of this.#ports.values()) this.#options.binder.close(port.base);
   }
 
   pollTransmit(now: number): Datagram | undefined {

@@ -1,5 +1,6 @@
 /**
- * What `serve` runs: an HTTP server with the hub at `/signal`, `/health` and `/metrics`, and a STUN server beside it.
+ * What `serve` runs: an HTTP server with the hub at `/signal`, `/health` and `/metrics`, and beside it a STUN server and, if
+ * asked for, a relay.
  *
  * @module
  */
@@ -20,6 +21,7 @@ import { encodeText } from "../signaling/signed.ts";
 import { Hub, MAX_CLIENTS } from "./hub.ts";
 import { announcedStun, stunPlaces, urlHosts } from "./listen_addresses.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
+import { type OpenRelay, openRelay, relayMetrics, relayPlaces, type RelayService } from "./relay_service.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
 import { StunServer } from "./stun_server.ts";
@@ -63,7 +65,11 @@ export interface ServeOptions {
   readonly stun?: readonly string[];
   /** What clients must show. */
   readonly token?: string;
-  /** Certificate chain and key, in PEM: the hub is `wss:` then. */
+  /** `HOST:PORT` of the relay, UDP. Absent: there is none. */
+  readonly relay?: string;
+  /** What users of the relay must show. @default `token`; without either the relay takes loopback addresses only */
+  readonly relayToken?: string;
+  /** Certificate chain and key, in PEM: the hub is `wss:` then. The relay has one of its own without it. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
@@ -73,6 +79,8 @@ export interface Service extends AsyncDisposable {
   readonly address: Address;
   /** Where the STUN server listens. */
   readonly stunAddresses: readonly Address[];
+  /** The relay, if there is one. */
+  readonly relay: RelayService | undefined;
   /**
    * The hub's URLs for clients, likeliest first; none if the service listens everywhere and this machine's addresses are
    * not known. Records are bound to the host in the URL, so both sides of a call have to use the same.
@@ -100,9 +108,12 @@ interface Connection {
 export async function serve(options: ServeOptions): Promise<Service> {
   const listen = await resolveOwnAddress(options.listen ?? DEFAULT_LISTEN);
   const { addresses, notes } = await stunPlaces(options.host, options.stun, listen);
+  const relayAddresses = await relayPlaces(options);
+  // From here on in one turn: sockets and their driver.
   const bases = bindStun(options.host, addresses);
+  const relay = relayAddresses === undefined ? undefined : openRelayBeside(bases, options, relayAddresses);
   const hub = new Hub<Connection>({ stunServers: announcedStun(bases, listen), epochMs: options.epochMs });
-  const running = new RunningService(options, { hub, bases, notes });
+  const running = new RunningService(options, { hub, bases, notes, relay });
   try {
     await running.listen(listen);
   } catch (cause) {
@@ -116,6 +127,7 @@ interface ServiceParts {
   readonly hub: Hub<Connection>;
   readonly bases: readonly Base[];
   readonly notes: readonly string[];
+  readonly relay: OpenRelay | undefined;
 }
 
 class RunningService implements Service {
@@ -124,6 +136,7 @@ class RunningService implements Service {
   readonly #hub: Hub<Connection>;
   readonly #stun = new StunServer();
   readonly #bases: readonly Base[];
+  readonly #relay: OpenRelay | undefined;
   readonly #driver: Driver<ServiceEvent<Connection>>;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
@@ -136,9 +149,10 @@ class RunningService implements Service {
     this.notes = parts.notes;
     this.#hub = parts.hub;
     this.#bases = parts.bases;
+    this.#relay = parts.relay;
     this.#tokenDigest = options.token === undefined ? undefined : sha256(encodeText(`Bearer ${options.token}`));
     this.#driver = new Driver(
-      new ServiceMachine(this.#hub, this.#stun),
+      new ServiceMachine(this.#hub, this.#stun, parts.relay?.machine),
       options.host,
       (event) => this.#handleEvent(event),
     );
@@ -157,6 +171,10 @@ class RunningService implements Service {
 
   get stunAddresses(): readonly Address[] {
     return this.#bases.map((base) => base.local);
+  }
+
+  get relay(): RelayService | undefined {
+    return this.#relay;
   }
 
   get urls(): readonly string[] {
@@ -191,6 +209,7 @@ class RunningService implements Service {
       { name: "traverse_hub_calls", type: "gauge", help: "Calls on their way.", value: calls },
       ...countersOf("hub", this.#hub.counters, "Hub"),
       ...countersOf("stun", this.#stun.counters, "STUN server"),
+      ...relayMetrics(this.#relay?.machine),
       ...countersOf("http", new Map([["refused", this.#refused]]), "HTTP server"),
     ]);
   }
@@ -204,8 +223,9 @@ class RunningService implements Service {
     });
   }
 
-  /** Closes the sockets of the STUN server. */
+  /** Closes the UDP sockets. */
   release(): void {
+    this.#relay?.close();
     for (const base of this.#bases) this.#options.host.close(base);
     this.#options.host.setAlarm(undefined);
   }
@@ -290,6 +310,15 @@ function bindStun(host: Host, addresses: readonly Address[]): Base[] {
     }
   }
   return bases;
+}
+
+function openRelayBeside(bases: readonly Base[], options: ServeOptions, addresses: readonly Address[]): OpenRelay {
+  try {
+    return openRelay(options, addresses);
+  } catch (error) {
+    for (const base of bases) options.host.close(base);
+    throw error;
+  }
 }
 
 function messageOf(cause: unknown): string {

@@ -1,11 +1,12 @@
 /**
- * Hub and STUN server as one machine, so that one driver with one alarm runs both.
+ * Hub, STUN server and relay as one machine, so that one driver with one alarm runs all.
  *
  * @module
  */
 
 import type { Datagram, Machine } from "../protocols/core/machine.ts";
 import type { Hub } from "./hub.ts";
+import type { Relay } from "./relay.ts";
 import type { StunServer } from "./stun_server.ts";
 
 /** What the hub wants done with its clients. */
@@ -13,36 +14,44 @@ export type ServiceEvent<Client> =
   | { readonly type: "message"; readonly client: Client; readonly message: string }
   | { readonly type: "disconnect"; readonly client: Client };
 
-/** Datagrams are for the STUN server, timers and events the hub's. */
+/** Datagrams are for the relay where the base is its, else for the STUN server; timers are the hub's and the relay's. */
 export class ServiceMachine<Client> implements Machine<ServiceEvent<Client>> {
   readonly #hub: Hub<Client>;
   readonly #stun: StunServer;
+  readonly #relay: Relay | undefined;
 
-  constructor(hub: Hub<Client>, stun: StunServer) {
+  constructor(hub: Hub<Client>, stun: StunServer, relay?: Relay) {
     this.#hub = hub;
     this.#stun = stun;
+    this.#relay = relay;
   }
 
   handleDatagram(datagram: Datagram, now: number): void {
-    this.#stun.handleDatagram(datagram, now);
+    if (this.#relay?.owns(datagram.base)) this.#relay.handleDatagram(datagram, now);
+    else this.#stun.handleDatagram(datagram, now);
   }
 
   handleTimeout(now: number): void {
     this.#hub.handleTimeout(now);
+    this.#relay?.handleTimeout(now);
   }
 
   pollTransmit(now: number): Datagram | undefined {
-    return this.#stun.pollTransmit(now);
+    return this.#stun.pollTransmit(now) ?? this.#relay?.pollTransmit(now);
   }
 
   pollEvent(): ServiceEvent<Client> | undefined {
     const transmit = this.#hub.pollMessage();
     if (transmit !== undefined) return { type: "message", ...transmit };
     const client = this.#hub.pollDisconnect();
-    return client === undefined ? undefined : { type: "disconnect", client };
+    if (client !== undefined) return { type: "disconnect", client };
+    // Its events are counted; nobody waits for them.
+    while (this.#relay?.pollEvent() !== undefined);
+    return undefined;
   }
 
   pollTimeout(): number | undefined {
-    return this.#hub.pollTimeout();
+    const [a, b] = [this.#hub.pollTimeout(), this.#relay?.pollTimeout()];
+    return a === undefined || b === undefined ? a ?? b : Math.min(a, b);
   }
 }
