@@ -22,6 +22,7 @@ import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from ".
 import type { TraversalCounts } from "./nat_traversal/traversal.ts";
 import { readTraversal } from "./probed_paths.ts";
 import { Receiver } from "./receive.ts";
+import { onRetreatTimeout, retreatAt } from "./retreat.ts";
 import { onLossTimeout } from "./recovery.ts";
 import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
 import type { Transmission } from "./send.ts";
@@ -98,12 +99,13 @@ export class QuicConnection {
 
   /** Numbers for reports. */
   get stats(): ConnectionStats {
-    const { counters, rtt, congestion, keyUpdate, streams, mtu } = this.#parts;
+    const { counters, rtt, loss, congestion, keyUpdate, streams, mtu } = this.#parts;
     return {
       ...counters,
       state: this.state,
       rttMs: rtt.smoothedMs,
       minRttMs: rtt.minMs,
+      probeTimeoutMs: loss.ptoMs,
       congestionWindowBytes: congestion.congestionWindowBytes,
       bytesInFlight: congestion.bytesInFlight,
       keyUpdates: keyUpdate.updates,
@@ -494,7 +496,10 @@ export class QuicConnection {
       );
       timers.set("path", pathTimeoutAt(this.#parts));
       const { extensions } = this.#parts;
-      if (extensions?.traversal !== undefined) timers.set("traversal", extensions.traversal.timeoutAt);
+      if (extensions?.traversal !== undefined) {
+        timers.set("traversal", extensions.traversal.timeoutAt);
+        timers.set("retreat", retreatAt(this.#parts));
+      }
     }
     return timers.next();
   }
@@ -524,6 +529,8 @@ export class QuicConnection {
         return onLossTimeout(parts, now);
       case "path":
         return onPathTimeout(parts, now);
+      case "retreat":
+        return onRetreatTimeout(parts, now);
       case "traversal":
         parts.extensions?.traversal?.onTimeout(now);
         return readTraversal(parts, now);

@@ -72,6 +72,8 @@ export interface EarlyDial {
 export interface Epoch {
   /** Which run of packets congestion window and RTT belong to: packets sent before a reset are not shown to them. */
   id: number;
+  /** When a server last asked on paths used before, because the one in use was silent. */
+  askedElsewhereAt: number;
 }
 
 /** The parts of one connection. */

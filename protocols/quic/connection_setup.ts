@@ -132,7 +132,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     extensions,
     pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
     earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
-    epoch: { id: 0 },
+    epoch: { id: 0, askedElsewhereAt: -Infinity },
     counters: {
       sentBytes: 0,
       sentDatagrams: 0,

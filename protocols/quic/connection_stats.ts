@@ -14,6 +14,8 @@ export interface ConnectionStats {
   readonly rttMs: number;
   /** The smallest sample: RFC 9002 §5.2. */
   readonly minRttMs: number;
+  /** After how long without an acknowledgement a probe follows, without backoff: RFC 9002 §6.2.1. */
+  readonly probeTimeoutMs: number;
   /** What may be in flight: RFC 9002 §7. */
   readonly congestionWindowBytes: number;
   /** What is in flight: neither acknowledged nor declared lost. */

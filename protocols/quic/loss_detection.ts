@@ -73,10 +73,23 @@ export class LossDetection {
   #isAmplificationLimited = false;
   /** The client's anti-deadlock timer runs from the last thing that happened: RFC 9002 §6.2.2.1. */
   #lastEventAt = 0;
+  #newestAckedSentAt = -Infinity;
+  #pathChangedAt = -Infinity;
 
   constructor(options: LossDetectionOptions) {
     this.#role = options.role;
     this.#rtt = options.rtt;
+  }
+
+  /** When the newest packet left of all whose acknowledgement has come on this path; `-Infinity` if there is none. */
+  get newestAckedSentAt(): number {
+    return this.#newestAckedSentAt;
+  }
+
+  /** When the oldest 1-RTT packet left that waits for its acknowledgement, as far as it did so on this path. */
+  get unansweredSince(): number | undefined {
+    const sentAt = this.#application.oldestAckElicitingSentAt;
+    return sentAt === undefined ? undefined : Math.max(sentAt, this.#pathChangedAt);
   }
 
   /** Probe timeouts since the last acknowledgement. */
@@ -127,9 +140,11 @@ export class LossDetection {
   }
 
   /** Packets go out on another path: no sample is taken from the old one any more. The caller resets the `Rtt`. */
-  onPathChanged(pathId: number): void {
+  onPathChanged(pathId: number, now: number): void {
     this.#pathId = pathId;
     this.#ptoCount = 0;
+    this.#newestAckedSentAt = -Infinity;
+    this.#pathChangedAt = now;
   }
 
   /** Something outside QUIC showed that the peer can be reached now: the backoff starts over. */
@@ -173,6 +188,9 @@ export class LossDetection {
     this.#lastEventAt = now;
 
     const newest = outcome.acked[outcome.ackedCount - 1]!;
+    if (newest.pathId === this.#pathId && newest.sentAt > this.#newestAckedSentAt) {
+      this.#newestAckedSentAt = newest.sentAt;
+    }
     // RFC 9002 §5.1: only the largest acknowledged, newly so, makes a sample; RFC 9000 §9.4: only of this path.
     if (hasAckEliciting && newest.packetNumber === ack.largestAcknowledged && newest.pathId === this.#pathId) {
       this.#rtt.update(Math.max(0, now - newest.sentAt), this.#believedAckDelayMs(space, ackDelayMs), now);
@@ -363,9 +381,21 @@ class SpaceState {
   /** When the next packet is lost by time, `undefined` if none waits for that. */
   lossAt: number | undefined = undefined;
   probeAt = 0;
+  /** No ack-eliciting packet below this one is outstanding. */
+  #oldestAckEliciting = 0;
 
   constructor(space: PacketNumberSpace) {
     this.space = space;
+  }
+
+  /** When the oldest ack-eliciting packet left that is outstanding. */
+  get oldestAckElicitingSentAt(): number | undefined {
+    if (this.ackElicitingInFlight === 0) return undefined;
+    // Outstanding packets only become fewer, and new ones have larger numbers: no packet is passed over twice.
+    let n = Math.max(this.#oldestAckEliciting, this.sent.oldest);
+    while (n < this.sent.next && this.sent.find(n)?.isAckEliciting !== true) n++;
+    this.#oldestAckEliciting = n;
+    return this.sent.find(n)?.sentAt;
   }
 
   /** Forgets all packets. @returns The bytes of them that were in flight on the path. */

@@ -15,6 +15,8 @@ import { finish } from "./termination.ts";
 const VALIDATION_PROBE_TIMEOUTS = 3;
 /** How many probe timeouts a path that was left is kept: what was sent there may still be under way, to its connection ID. */
 const ABANDON_PROBE_TIMEOUTS = 3;
+/** Packets with the oldest data in flight that leave at once on a path that the connection goes back to. */
+const REPEATED_PACKETS = 2;
 /** How long a path is kept on which the peer was heard and which it does not use: probing and moving take seconds. */
 export const UNUSED_PATH_MS = 30_000;
 
@@ -80,10 +82,10 @@ export function addProvenPath(
 }
 
 /** A path turned out to be of no use: if it is in use, the connection goes back to where it was before. */
-export function leavePath(parts: ConnectionParts, { base, remote }: PathKey): void {
+export function leavePath(parts: ConnectionParts, { base, remote }: PathKey, now: number): void {
   const path = parts.paths.find(base, remote);
   if (path === undefined) return;
-  if (path === parts.paths.active) goBack(parts);
+  if (path === parts.paths.active) goBack(parts, now);
   path.isAsked = false;
   forget(parts, path);
 }
@@ -134,11 +136,31 @@ export function followPeer(parts: ConnectionParts, path: Path, now: number): voi
     path.rttMs ??= traversal.rttMsOf(path);
   }
   const isProven = path.isValidated;
+  const isReturn = paths.previous.includes(path);
   moveTo(parts, path, now);
+  if (isReturn) repeatOldest(parts);
   if (isProven) leavePrevious(parts, now);
   else if (!path.isValidating) startValidation(parts, path, now);
-  // RFC 9000 §9.3.3: somebody may have copied packets from off the path; the peer then answers on the old one.
-  if (!previous.isValidating) startValidation(parts, previous, now);
+  // RFC 9000 §9.3.3: somebody may have copied packets from off the path; the peer then answers on the old one. Where it has
+  // shown before that it is here, asking once is enough.
+  if (!previous.isValidating) startValidation(parts, previous, now, { isRepeated: !isProven });
+}
+
+/**
+ * A client goes back to a proven path that it used before, as the one in use is silent.
+ *
+ * @returns Whether it did: not without a connection ID for it.
+ */
+export function moveBack(parts: ConnectionParts, path: Path, now: number): boolean {
+  if (!claimConnectionId(parts, path)) return false;
+  const silent = parts.paths.active;
+  moveTo(parts, path, now);
+  // What is still on its way there is taken for a while; then the path is as unknown as any other.
+  parts.paths.disqualify(silent);
+  abandonLater(parts, silent, now);
+  repeatOldest(parts);
+  parts.pending.isPingDue = true;
+  return true;
 }
 
 /** A PATH_RESPONSE came in: RFC 9000 §8.2.3. On which path does not matter. */
@@ -166,7 +188,7 @@ export function onPathTimeout(parts: ConnectionParts, now: number): void {
   const { paths } = parts;
   for (const path of paths.all) {
     if (path.onTimeout(now)) {
-      onValidationFailed(parts, path);
+      onValidationFailed(parts, path, now);
       if (!parts.state.isOpen) return;
     }
     if (path.abandonAt !== undefined && path.abandonAt <= now) {
@@ -211,12 +233,18 @@ function forget(parts: ConnectionParts, path: Path): void {
   if (path.isAsked) parts.events.push({ type: "pathFailed", base: path.base, remote: path.remote });
 }
 
-function startValidation(parts: ConnectionParts, path: Path, now: number): void {
-  const intervalMs = Math.max(parts.loss.ptoMs, 3 * INITIAL_RTT_MS);
-  path.startValidation({ intervalMs: parts.loss.ptoMs, timeoutMs: VALIDATION_PROBE_TIMEOUTS * intervalMs }, now);
+/** Asks the peer on the path: RFC 9000 §8.2. @param options `isRepeated`: until it answers, as long as that may take. */
+export function startValidation(
+  parts: ConnectionParts,
+  path: Path,
+  now: number,
+  { isRepeated }: { readonly isRepeated: boolean } = { isRepeated: true },
+): void {
+  const timeoutMs = VALIDATION_PROBE_TIMEOUTS * Math.max(parts.loss.ptoMs, 3 * INITIAL_RTT_MS);
+  path.startValidation({ intervalMs: isRepeated ? parts.loss.ptoMs : timeoutMs, timeoutMs }, now);
 }
 
-function onValidationFailed(parts: ConnectionParts, path: Path): void {
+function onValidationFailed(parts: ConnectionParts, path: Path, now: number): void {
   const { paths } = parts;
   const { isAsked } = path;
   path.isAsked = false;
@@ -226,7 +254,7 @@ function onValidationFailed(parts: ConnectionParts, path: Path): void {
     return;
   }
   if (path === paths.active) {
-    if (!goBack(parts)) {
+    if (!goBack(parts, now)) {
       // RFC 9000 §9.3.2: without a path there is nobody to tell.
       return finish(parts, { by: "transport", code: 0x10, reason: "The peer does not answer on its new path" });
     }
@@ -238,7 +266,7 @@ function onValidationFailed(parts: ConnectionParts, path: Path): void {
 }
 
 /** RFC 9000 §9.3.2. @returns Whether there was a path to go back to. */
-function goBack(parts: ConnectionParts): boolean {
+function goBack(parts: ConnectionParts, now: number): boolean {
   const { paths, remoteIds } = parts;
   const failed = paths.active;
   if (!paths.goBack()) return false;
@@ -247,7 +275,7 @@ function goBack(parts: ConnectionParts): boolean {
   if (!remoteIds.claim(path.id)) remoteIds.share(path.id, failed.id);
   remoteIds.use(path.id);
   path.abandonAt = undefined;
-  changePath(parts, failed);
+  changePath(parts, failed, now);
   // The server follows what is not a probe.
   if (parts.role === "client") parts.pending.isPingDue = true;
   return true;
@@ -260,7 +288,15 @@ function moveTo(parts: ConnectionParts, path: Path, now: number): void {
   remoteIds.use(path.id);
   path.abandonAt = undefined;
   path.isAsked = false;
-  changePath(parts, previous);
+  path.usedSince = now;
+  changePath(parts, previous, now);
+}
+
+/** The path that was left did not work: what it carried last is repeated, as at a probe timeout (RFC 9002 §6.2.4). */
+function repeatOldest({ loss, mtu, spaces, streams }: ConnectionParts): void {
+  if (!loss.hasAckElicitingInFlight) return;
+  spaces.Application.requestProbes(REPEATED_PACKETS);
+  streams.probe(mtu.currentBytes);
 }
 
 /** The path in use is proven: there is no need to go back, unless it is one that NATs on the way may close again. */
@@ -274,7 +310,7 @@ function abandonLater(parts: ConnectionParts, path: Path | undefined, now: numbe
 }
 
 /** RFC 9000 §9.4: what was learnt of the old path does not hold on the new one, unless only the port differs. */
-function changePath(parts: ConnectionParts, previous: Path): void {
+function changePath(parts: ConnectionParts, previous: Path, now: number): void {
   const path = parts.paths.active;
   const isSamePlace = path.base === previous.base && path.remote.host === previous.remote.host;
   if (!isSamePlace) {
@@ -284,7 +320,7 @@ function changePath(parts: ConnectionParts, previous: Path): void {
     parts.pacer.reset();
     // RFC 9002 §6.2.2: what its validation has measured is the best guess, and no sample.
     parts.rtt.reset(path.rttMs ?? INITIAL_RTT_MS);
-    parts.loss.onPathChanged(id);
+    parts.loss.onPathChanged(id, now);
   }
   useDatagramSize(parts);
   parts.events.push({ type: "pathChanged", base: path.base, remote: path.remote });

@@ -36,6 +36,10 @@ export class Path implements PathKey {
   isAsked = false;
   /** Of our connection IDs, the one that the peer's latest packet here was addressed to. */
   usedSequenceNumber = 0;
+  /** When an authentic packet last came in here; kept up where NAT traversal is on. */
+  heardAt = -Infinity;
+  /** Since when it is in use, if it is. */
+  usedSince = -Infinity;
   /** When it is given up, `undefined` if it is not: what was sent here may still be under way. */
   abandonAt: number | undefined;
   /** Time there and back, as far as it was measured. */

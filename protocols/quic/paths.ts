@@ -73,7 +73,7 @@ export class Paths {
   remove(path: Path): boolean {
     if (path === this.#active) return false;
     this.#paths = this.#paths.filter((other) => other !== path);
-    this.#previous = this.#previous.filter((other) => other !== path);
+    this.disqualify(path);
     return true;
   }
 
@@ -98,6 +98,11 @@ export class Paths {
     if (path === undefined) return false;
     this.#active = path;
     return true;
+  }
+
+  /** The connection does not go back there. */
+  disqualify(path: Path): void {
+    this.#previous = this.#previous.filter((other) => other !== path);
   }
 
   /** There is no need to go back any more. @returns What there was. */

@@ -75,7 +75,7 @@ export function readTraversal(parts: ConnectionParts, now: number): void {
   if (traversal === undefined) return;
   for (let event = traversal.pollEvent(); event !== undefined; event = traversal.pollEvent()) {
     if (event.type === "pathFound") adoptProbedPath(parts, addProvenPath(parts, event, now));
-    else if (event.type === "pathFailed") leavePath(parts, event);
+    else if (event.type === "pathFailed") leavePath(parts, event, now);
     parts.events.push(event);
   }
   for (let id = traversal.pollReleased(); id !== undefined; id = traversal.pollReleased()) {

@@ -29,6 +29,7 @@ import type { PacketSpace } from "./packet_space.ts";
 import type { Path } from "./path.ts";
 import { adoptProbedPath, isStranger, readTraversal, strangerAt } from "./probed_paths.ts";
 import { discardSpace, onAck } from "./recovery.ts";
+import { onChallengeElsewhere } from "./retreat.ts";
 import { drain, finish } from "./termination.ts";
 
 /** RFC 9001 §6.5: how long keys of the previous phase are kept for packets that were reordered. */
@@ -60,6 +61,8 @@ export class Receiver {
   readonly #frames = new FrameDecoder();
   readonly #reason = new TextDecoder();
   #waiting: WaitingPacket[] = [];
+  /** Largest number of a 1-RTT packet that moves the connection if it comes over another path. */
+  #largestNonProbing = -1;
   /** Size of the datagram that is being read. */
   #datagramBytes = 0;
 
@@ -279,7 +282,6 @@ export class Receiver {
       // RFC 9001 §6.5: not before, even if we initiated it: a peer that has not heard of it goes on in the old phase.
       parts.timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * parts.loss.ptoMs);
     }
-    const isNewest = packetNumber > space.received.ranges.largest;
     if (path !== parts.paths.active) {
       path.usedSequenceNumber = parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId);
     }
@@ -295,13 +297,13 @@ export class Receiver {
     }
     space.received.onReceived(packetNumber, isAckEliciting, now);
     parts.idle.onReceived(now);
+    if (parts.extensions !== undefined) path.heardAt = now;
     if (path.isValidating) path.onHeard();
-    // RFC 9000 §9.3: only a non-probing packet of the client that is the newest one moves the connection.
-    if (
-      !isProbing && isNewest && path !== parts.paths.active && space.name === "Application" && parts.role === "server"
-    ) {
-      followPeer(parts, path, now);
-    }
+    if (isProbing || space.name !== "Application" || packetNumber < this.#largestNonProbing) return;
+    this.#largestNonProbing = packetNumber;
+    // RFC 9000 §9.3: only the client's non-probing packet with the largest number moves the connection. Probes count for
+    // nothing: on another path they may have been faster.
+    if (path !== parts.paths.active && parts.role === "server") followPeer(parts, path, now);
   }
 
   /** What the first authentic Initial and Handshake packets bring with them. */
@@ -369,7 +371,7 @@ export class Receiver {
         break;
       case "PATH_CHALLENGE":
         if (isStranger(path)) parts.extensions?.traversal?.onChallenge(path, frame.data, this.#datagramBytes, now);
-        else path.onChallenge(frame.data);
+        else this.#onChallenge(path, frame.data, now);
         break;
       case "PATH_RESPONSE":
         if (parts.extensions?.traversal?.onResponse(path, frame.data, this.#datagramBytes, now) === true) break;
@@ -401,6 +403,11 @@ export class Receiver {
       default:
         unreachable(frame);
     }
+  }
+
+  #onChallenge(path: Path, data: Uint8Array, now: number): void {
+    path.onChallenge(data);
+    if (path !== this.#parts.paths.active) onChallengeElsewhere(this.#parts, path, now);
   }
 
   /** RFC 9221 §3, §4. */
