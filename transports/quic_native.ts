@@ -26,15 +26,10 @@ export interface QuicNative extends Traversal {
 export function quicNative(): QuicNative {
   return {
     name: NAME,
-    dial: (target, node): TraversalShell<CallerEvent> => {
-      const { relayed } = target;
-      if (relayed === undefined) {
-        throw new TypeError("Cannot dial with quic-native: it needs a ticket that names an address at a relay");
-      }
-      return new TraversalShell(node, target.caller, DEFAULT_ENDPOINT_CONFIG, (shell) => {
-        return new QuicNativeDial(NAME, relayed, shell);
-      });
-    },
+    dial: (target, node): TraversalShell<CallerEvent> =>
+      new TraversalShell(node, target.caller, DEFAULT_ENDPOINT_CONFIG, (shell) => {
+        return new QuicNativeDial(NAME, target, shell);
+      }),
     accept: (reception, node): TraversalShell<ListenerEvent> => {
       const { relay } = reception;
       if (relay === undefined) throw new TypeError("Cannot listen with quic-native: name a relay");

@@ -9,15 +9,28 @@ import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base } from "../protocols/core/machine.ts";
+import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
-import type { ListenerEvent } from "../signaling/machines.ts";
+import { isKeyOf } from "../signaling/identity.ts";
+import type { Call, ListenerEvent } from "../signaling/machines.ts";
 import { BUSY_CODE } from "./ice_then_quic_accept.ts";
-import { isRelayedPath } from "./quic_native_settings.ts";
+import { callToken, isRelayedPath } from "./quic_native_settings.ts";
 import { RelayTunnel } from "./relay_tunnel.ts";
 import type { TunnelListener } from "./relay_tunnel.ts";
 import type { Reception } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
+
+/** Calls that are being answered at once; the listener's machine refuses further offers before they get here. */
+const MAX_CALLS = 32;
+
+/** An accepted offer on its way to a session. */
+interface PendingCall {
+  readonly call: Call;
+  /** What its caller shows in its Initials. */
+  readonly token: Uint8Array;
+  readonly deadlineAt: number;
+}
 
 /** Waits for calls. Emits a `session` for each that came through, and `path` when one has moved. */
 export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelListener {
@@ -25,8 +38,10 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   readonly #reception: Reception;
   readonly #shell: TraversalShell<ListenerEvent>;
   readonly #tunnel: RelayTunnel;
-  /** What callers show in their Initials. It proves no address: the limit of three times what came stays. */
-  readonly #token: Uint8Array;
+  /** What holders of the ticket show in their Initials. It proves no address: three times what came stays the limit. */
+  readonly #ticketToken: Uint8Array | undefined;
+  /** Accepted offers that are no session yet; each has a token of its own. */
+  readonly #calls = new Map<string, PendingCall>();
   /** Addresses of ours, of which each connection is told: those found by gathering, and what the relay sees. */
   #candidates: LocalCandidate[] = [];
   /** When the handshake of each connection that is no session yet began; the endpoint bounds them. */
@@ -46,21 +61,24 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     this.#transport = transport;
     this.#reception = reception;
     this.#shell = shell;
-    this.#token = relay.token;
+    this.#ticketToken = relay.token;
     this.#tunnel = new RelayTunnel(shell, relay.access, this);
-    shell.endpoint.admitToken(this.#token, Infinity);
+    if (this.#ticketToken !== undefined) shell.endpoint.admitToken(this.#ticketToken, Infinity);
   }
 
   get tableSizes(): Readonly<Record<string, number>> {
-    return { handshakes: this.#handshakes.size, sessions: this.#sessions.size };
+    return { calls: this.#calls.size, handshakes: this.#handshakes.size, sessions: this.#sessions.size };
   }
 
   get timeoutAt(): number {
-    return this.#tunnel.timeoutAt;
+    let at = this.#tunnel.timeoutAt;
+    for (const { deadlineAt } of this.#calls.values()) at = Math.min(at, deadlineAt);
+    return at;
   }
 
   onTimeout(now: number): void {
     this.#tunnel.onTimeout(now);
+    for (const pending of this.#calls.values()) if (now >= pending.deadlineAt) this.#endCall(pending);
   }
 
   onSettled(): void {
@@ -71,11 +89,62 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   }
 
   onOpen(): void {
-    // Nothing is said over messages.
+    // The listener's machine publishes by itself what it was given.
   }
 
-  onDialogue(event: ListenerEvent): void {
-    if (event.type === "ticket" || event.type === "registered") this.#shell.emit(event);
+  onDialogue(event: ListenerEvent, now: number): void {
+    switch (event.type) {
+      case "open":
+        this.#shell.emit({ type: "openChannel" });
+        return;
+      case "offer":
+        this.#answer(event.call, now);
+        return;
+      case "failed":
+        this.#shell.emit({ type: "failed", reason: event.reason, message: event.message, report: [] });
+        return;
+      case "stunServers":
+      case "registered":
+      case "unregistered":
+      case "ticket":
+      case "mispaste":
+      case "refused":
+        this.#shell.emit(event);
+        return;
+      case "candidates":
+        // A caller's addresses come to us through the relay.
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  /** Somebody whom we admit calls, and will show this call's token at the relay. */
+  #answer(call: Call, now: number): void {
+    if (this.#isOver || this.#calls.size >= MAX_CALLS) {
+      this.#reception.listener.settle(call.id);
+      return;
+    }
+    const pending: PendingCall = {
+      call,
+      token: callToken(call, "listener"),
+      deadlineAt: now + this.#shell.node.dialTimeoutMs,
+    };
+    this.#calls.set(call.id, pending);
+    this.#shell.endpoint.admitToken(pending.token, pending.deadlineAt);
+  }
+
+  #endCall({ call, token }: PendingCall): void {
+    this.#calls.delete(call.id);
+    this.#shell.endpoint.unadmitToken(token);
+    this.#reception.listener.settle(call.id);
+    this.#shell.wakeDialogue();
+  }
+
+  /** The calls of whoever proved this key. */
+  #callsOf(key: Uint8Array | undefined): PendingCall[] {
+    if (key === undefined) return [];
+    return [...this.#calls.values()].filter(({ call }) => isKeyOf(call.remote, key));
   }
 
   onSocketError({ base, remote }: SocketError, now: number): void {
@@ -88,8 +157,10 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
     for (const connection of this.#handshakes.keys()) connection.abandon();
     this.#handshakes.clear();
-    this.#shell.endpoint.unadmitToken(this.#token);
+    if (this.#ticketToken !== undefined) this.#shell.endpoint.unadmitToken(this.#ticketToken);
+    for (const pending of this.#calls.values()) this.#endCall(pending);
     this.#shell.gathering.stop();
+    this.#shell.endDialogue();
     this.#tunnel.stop(now);
   }
 
@@ -142,20 +213,28 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
 
   #onHandshakeEvent(connection: QuicConnection, event: ConnectionEvent, startedAt: number, now: number): void {
     switch (event.type) {
-      case "verifyPeer":
-        // The token admits; the key is who the session's peer is.
-        connection.provideVerdict({ accepted: true }, now);
+      case "verifyPeer": {
+        // A ticket's token admits whoever holds it; otherwise the key must be the one that signed an offer.
+        const isAdmitted = this.#ticketToken !== undefined || this.#callsOf(event.peer.ed25519PublicKey).length > 0;
+        connection.provideVerdict(
+          isAdmitted ? { accepted: true } : { accepted: false, alert: "certificate_unknown" },
+          now,
+        );
         this.#shell.wakeEndpoint();
         return;
+      }
       case "handshakeComplete": {
         this.#handshakes.delete(connection);
         const peer = event.peer?.ed25519PublicKey;
+        for (const pending of this.#callsOf(peer)) this.#endCall(pending);
         if (peer === undefined || this.#sessions.size >= this.#reception.maxSessions) {
           connection.close(BUSY_CODE, "busy: the listener serves somebody else", now);
           this.#shell.wakeEndpoint();
           return;
         }
         this.#sessions.set(connection, startedAt);
+        if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
+        this.#shell.wakeDialogue();
         this.#shell.emit({
           type: "session",
           session: {
@@ -190,6 +269,8 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     this.#sessions.delete(connection);
     this.#forgetClosed();
     if (connection.state === "closing") this.#closing.add(connection);
+    if (this.#sessions.size === this.#reception.maxSessions - 1) this.#reception.listener.setBusy(false, now);
+    this.#shell.wakeDialogue();
   }
 
   *#connections(): Iterable<QuicConnection> {

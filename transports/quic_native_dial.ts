@@ -7,18 +7,26 @@
 
 import type { SocketError } from "../io/host.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
 import { isKeyOf } from "../signaling/identity.ts";
-import type { CallerEvent } from "../signaling/machines.ts";
-import { isRelayedPath, traversalSettings } from "./quic_native_settings.ts";
+import type { Call, CallerEvent } from "../signaling/machines.ts";
+import { callToken, isRelayedPath, traversalSettings } from "./quic_native_settings.ts";
 import { tlsSettings } from "./tls_settings.ts";
-import type { CallTimes, RelayedTarget, TraversalFailure } from "./traversal.ts";
+import type { CallTimes, RelayedTarget, Target, TraversalFailure } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 type State =
-  | { readonly name: "dialling"; readonly connection: QuicConnection; readonly deadlineAt: number }
-  | { readonly name: "established"; readonly connection: QuicConnection }
+  /** Until the listener's address at a relay is known. */
+  | { readonly name: "signaling"; readonly deadlineAt: number }
+  | {
+    readonly name: "dialling";
+    readonly connection: QuicConnection;
+    readonly target: RelayedTarget;
+    readonly deadlineAt: number;
+  }
+  | { readonly name: "established"; readonly connection: QuicConnection; readonly target: RelayedTarget }
   /** The session has ended; a CONNECTION_CLOSE of ours may have to be repeated. */
   | { readonly name: "closing"; readonly connection: QuicConnection }
   | { readonly name: "over" };
@@ -26,16 +34,24 @@ type State =
 /** One call. Emits one `session` or one `failed`, and `path` when the session has moved. */
 export class QuicNativeDial implements TraversalLogic<CallerEvent> {
   readonly #transport: string;
-  readonly #target: RelayedTarget;
+  readonly #target: Target;
   readonly #shell: TraversalShell<CallerEvent>;
+  /** Addresses of ours found so far. */
+  #known: LocalCandidate[] = [];
   #times: CallTimes = {};
-  #state: State = { name: "over" };
+  #state: State;
 
-  constructor(transport: string, target: RelayedTarget, shell: TraversalShell<CallerEvent>) {
+  constructor(transport: string, target: Target, shell: TraversalShell<CallerEvent>) {
     this.#transport = transport;
     this.#target = target;
     this.#shell = shell;
-    const { node, endpoint } = shell;
+    const { now, dialTimeoutMs } = shell.node;
+    this.#state = { name: "signaling", deadlineAt: now + dialTimeoutMs };
+    if (target.relayed !== undefined) this.#dial(target.relayed, now);
+  }
+
+  #dial(target: RelayedTarget, now: number): void {
+    const { node, endpoint } = this.#shell;
     const base = node.bases.find(({ local }) => local.family === target.address.family);
     if (base === undefined) {
       this.#fail(
@@ -50,8 +66,10 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
       tls: tlsSettings(node),
       transport: traversalSettings(node),
       token: target.token,
-    }, node.now);
-    this.#state = { name: "dialling", connection, deadlineAt: node.now + node.dialTimeoutMs };
+    }, now);
+    this.#state = { name: "dialling", connection, target, deadlineAt: now + node.dialTimeoutMs };
+    for (const candidate of this.#known) connection.addCandidate(candidate, now);
+    this.#shell.wakeEndpoint();
   }
 
   get tableSizes(): Readonly<Record<string, number>> {
@@ -59,15 +77,19 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
   }
 
   get timeoutAt(): number {
-    return this.#state.name === "dialling" ? this.#state.deadlineAt : Infinity;
+    return "deadlineAt" in this.#state ? this.#state.deadlineAt : Infinity;
   }
 
   onTimeout(now: number): void {
-    if (this.#state.name !== "dialling" || now < this.#state.deadlineAt) return;
-    const { connection } = this.#state;
+    if (!("deadlineAt" in this.#state) || now < this.#state.deadlineAt) return;
+    if (this.#state.name === "signaling") {
+      this.#fail("unknown", "No connection: nobody has told where the peer can be reached; check the name and the hub");
+      return;
+    }
+    const { connection, target } = this.#state;
     const what = connection.stats.receivedPackets > 0
       ? "the handshake through the relay did not end"
-      : `nobody answered at the relayed address ${this.#target.address}`;
+      : `nobody answered at the relayed address ${target.address}`;
     this.#fail("unreachablePeer", `No connection: ${what}; ask the peer whether it still listens`);
     connection.abandon();
     this.#shell.wakeEndpoint();
@@ -79,12 +101,44 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
     this.#shell.emit({ type: "released" });
   }
 
-  onOpen(): void {
-    // No signaling is needed: the ticket, or whoever resolved the name, has told the relayed address.
+  onOpen(now: number): void {
+    if (this.#state.name !== "signaling") return;
+    // The listener needs none of our addresses: they are told where it is, through the relay.
+    this.#target.caller.offer([], now);
+    this.#shell.wakeDialogue();
   }
 
-  onDialogue(_event: CallerEvent): void {
-    // See `onOpen`.
+  onDialogue(event: CallerEvent, now: number): void {
+    switch (event.type) {
+      case "open":
+        this.#shell.emit({ type: "openChannel" });
+        return;
+      case "stunServers":
+        this.#shell.emit(event);
+        return;
+      case "answer":
+        this.#onAnswer(event.call, now);
+        return;
+      case "failed":
+        if (this.#state.name === "signaling") this.#fail(event.reason, event.message);
+        return;
+      case "candidates":
+      case "paste":
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  #onAnswer(call: Call, now: number): void {
+    if (this.#state.name !== "signaling") return;
+    this.#reached("signaled", now);
+    const relayed = call.candidates.find(({ type }) => type === "relay");
+    if (relayed === undefined) {
+      this.#fail("unreachablePeer", "The peer has no address at a relay; call it with ice-then-quic");
+      return;
+    }
+    this.#dial({ address: relayed.address, token: callToken(call, "caller"), identity: call.remote }, now);
   }
 
   onSocketError({ base, remote }: SocketError, now: number): void {
@@ -98,11 +152,13 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
 
   onCandidate(candidate: LocalCandidate, now: number): void {
     if (candidate.type === "srflx") this.#reached("gathered", now);
+    this.#known.push(candidate);
     this.#connection?.addCandidate(candidate, now);
     this.#shell.wakeEndpoint();
   }
 
   onCandidateWithdrawn({ base, address }: LocalCandidate, now: number): void {
+    this.#known = this.#known.filter((known) => known.base !== base || known.address !== address);
     this.#connection?.removeCandidate(base, address, now);
     this.#shell.wakeEndpoint();
   }
@@ -128,14 +184,16 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
   }
 
   get #connection(): QuicConnection | undefined {
-    return this.#state.name === "over" ? undefined : this.#state.connection;
+    return "connection" in this.#state ? this.#state.connection : undefined;
   }
 
   #onHandshakeEvent(connection: QuicConnection, event: ConnectionEvent, now: number): void {
+    if (this.#state.name !== "dialling") return;
+    const { target } = this.#state;
     switch (event.type) {
       case "verifyPeer": {
         const key = event.peer.ed25519PublicKey;
-        const isCalled = key !== undefined && isKeyOf(this.#target.identity, key);
+        const isCalled = key !== undefined && isKeyOf(target.identity, key);
         connection.provideVerdict(
           isCalled ? { accepted: true } : { accepted: false, alert: "certificate_unknown" },
           now,
@@ -145,7 +203,7 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
         return;
       }
       case "handshakeComplete":
-        this.#establish(connection, event.peer?.ed25519PublicKey, now);
+        this.#establish(connection, target, event.peer?.ed25519PublicKey, now);
         return;
       case "closed":
         this.#fail("handshake", `The handshake failed: ${event.reason}; check that both sides run the same version`);
@@ -161,7 +219,9 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
   #onSessionEvent(connection: QuicConnection, event: ConnectionEvent, now: number): void {
     this.#shell.emit({ type: "connection", connection, event });
     if (event.type === "pathChanged") {
-      const kind = isRelayedPath(event, this.#target.address) ? "relayed" : "direct";
+      const kind = this.#state.name === "established" && isRelayedPath(event, this.#state.target.address)
+        ? "relayed"
+        : "direct";
       this.#shell.emit({ type: "path", connection, kind, ms: now - this.#shell.node.now });
       // Back at the relay: the direct path is lost, so another one is looked for.
       if (kind === "relayed") connection.restartTraversal(now);
@@ -171,11 +231,13 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
     this.#state = { name: "closing", connection };
   }
 
-  #establish(connection: QuicConnection, peer: Uint8Array | undefined, now: number): void {
+  #establish(connection: QuicConnection, target: RelayedTarget, peer: Uint8Array | undefined, now: number): void {
     if (peer === undefined) return;
     this.#reached("handshake", now);
-    this.#state = { name: "established", connection };
-    const relayedAddress = this.#target.address;
+    this.#state = { name: "established", connection, target };
+    this.#target.caller.confirm(peer);
+    this.#shell.wakeDialogue();
+    const relayedAddress = target.address;
     this.#shell.emit({
       type: "session",
       session: {

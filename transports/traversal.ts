@@ -91,8 +91,8 @@ export interface Reception {
   /** For `quic-native`: where we can be reached before there is a direct path. */
   readonly relay?: {
     readonly access: RelayAccess;
-    /** What callers have to show in their Initials, 16 bytes. */
-    readonly token: Uint8Array;
+    /** What holders of a ticket show in their Initials, 16 bytes. Absent: only those come whose offers are accepted. */
+    readonly token?: Uint8Array;
   };
 }
 

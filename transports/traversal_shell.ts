@@ -70,7 +70,6 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
     this.#now = node.now;
     this.#dialogue = dialogue;
     this.endpoint = new QuicEndpoint(endpointConfig, node.random);
-    this.#logic = makeLogic(this);
     this.#endpointPort = this.mux.attach(this.endpoint, (event: EndpointEvent, now) => {
       this.#logic.onEndpoint(event, now);
     });
@@ -80,6 +79,8 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
       if (event.type === "message") this.emit(event);
       else this.#logic.onDialogue(event.event, now);
     });
+    // Nothing is told before the first poll, and by then the logic is there.
+    this.#logic = makeLogic(this);
     this.gathering = new Gathering(this.mux, node, this);
   }
 
