@@ -8,6 +8,7 @@
 import type { Address } from "../core/address.ts";
 import type { Base, Datagram } from "../core/machine.ts";
 import type { Http3Connection, HttpDatagram } from "../http3/connection.ts";
+import type { Http3ErrorName } from "../http3/errors.ts";
 import type { Http3Event } from "../http3/events.ts";
 import { Fifo } from "../quic/fifo.ts";
 import { bindResponse } from "./bind_request.ts";
@@ -128,10 +129,10 @@ export class BoundPort {
   }
 
   /** Ends the tunnel; the socket stays as it is. */
-  close(): void {
+  close(code: Http3ErrorName = "H3_NO_ERROR"): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#http3.abort(this.streamId, "H3_NO_ERROR");
+    this.#http3.abort(this.streamId, code);
   }
 
   #read(now: number): void {

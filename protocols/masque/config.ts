@@ -7,6 +7,7 @@
 import { DEFAULT_TRANSPORT_SETTINGS, type TransportSettings } from "../quic/config.ts";
 import type { Http3Options } from "../http3/config.ts";
 import { DEFAULT_HTTP3_OPTIONS } from "../http3/config.ts";
+import type { Http3ErrorName } from "../http3/errors.ts";
 
 /** ALPN of HTTP/3: RFC 9114 §3.1. */
 export const HTTP3_ALPN = "h3";
@@ -31,6 +32,9 @@ export const TUNNEL_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   // The socket of the tunnel is the one that others will be reached from.
   addressDiscovery: "wants",
 });
+
+/** How a proxy ends a tunnel whose key has opened another one, elsewhere: it is of no use to open it again. */
+export const REPLACED_ERROR: Http3ErrorName = "H3_REQUEST_CANCELLED";
 
 /** What a client says that keeps the mapping of its NAT: less than the 30 s that many have. */
 export const TUNNEL_KEEP_ALIVE_MS = 15_000;

@@ -8,10 +8,13 @@
 import type { Address } from "../core/address.ts";
 import type { Base, Datagram } from "../core/machine.ts";
 import type { Http3Connection, HttpDatagram } from "../http3/connection.ts";
+import { HTTP3_ERROR, nameHttp3Error } from "../http3/errors.ts";
 import type { Http3Event } from "../http3/events.ts";
 import type { ResponseHead } from "../http3/message.ts";
 import { Fifo } from "../quic/fifo.ts";
 import { bindRequest, type BindRequestOptions, readBindResponse } from "./bind_request.ts";
+import { formatKeyProof, KEY_PROOF_FIELD, type ProvableKey } from "./key_proof.ts";
+import { REPLACED_ERROR } from "./config.ts";
 import { type Context, MAX_OPEN_CONTEXTS } from "./contexts.ts";
 import { type TunnelDropReason, TunnelStream } from "./tunnel_stream.ts";
 
@@ -21,12 +24,21 @@ export const CONTEXT_IDLE_MS = 30_000;
 /** Datagrams that came in capsules and wait to be read; one more drops the oldest. */
 const MAX_CAPSULE_DATAGRAMS = 32;
 
+/** What a tunnel is asked for with. */
+export interface UdpTunnelOptions extends BindRequestOptions {
+  /** Proved to the proxy, which keeps the port for it. */
+  readonly key?: ProvableKey;
+}
+
 /** Something that happened to a tunnel. */
 export type UdpTunnelEvent =
   /** There is a public address: `base.local`. */
   | { readonly type: "open"; readonly base: Base; readonly publicAddresses: readonly Address[] }
-  /** The end, once. `status` is the proxy's answer, if it refused. */
-  | { readonly type: "closed"; readonly reason: string; readonly status?: number };
+  /**
+   * The end, once. `status` is the proxy's answer, if it refused; `isReplaced`: another tunnel with our key has taken the
+   * port over, so that opening this one again would take it back.
+   */
+  | { readonly type: "closed"; readonly reason: string; readonly status?: number; readonly isReplaced?: true };
 
 type State =
   /** The proxy's SETTINGS, or room for one more request, is awaited. */
@@ -43,7 +55,8 @@ type State =
  * ```ts
  * import { UdpTunnel } from "./udp_tunnel.ts";
  * import type { Http3Connection } from "../http3/connection.ts";
- * import type { Http3Event } from "../http3/events.ts";
+ * import { HTTP3_ERROR, nameHttp3Error } from "../http3/errors.ts";
+import type { Http3Event } from "../http3/events.ts";
  *
  * export function listen(http3: Http3Connection): (event: Http3Event, now: number) => void {
  *   const tunnel = new UdpTunnel(http3, { authority: "relay.example:443", token: "secret" });
@@ -59,14 +72,14 @@ type State =
  */
 export class UdpTunnel {
   readonly #http3: Http3Connection;
-  readonly #options: BindRequestOptions;
+  readonly #options: UdpTunnelOptions;
   readonly #events = new Fifo<UdpTunnelEvent>();
   readonly #fromCapsules = new Fifo<Datagram>();
   /** When each compressed context of ours was last sent in. */
   readonly #usedAt = new Map<Context, number>();
   #state: State = { name: "waiting" };
 
-  constructor(http3: Http3Connection, options: BindRequestOptions) {
+  constructor(http3: Http3Connection, options: UdpTunnelOptions) {
     this.#http3 = http3;
     this.#options = options;
     this.#ask();
@@ -108,7 +121,7 @@ export class UdpTunnel {
       case "reset":
       case "stopped":
         this.#http3.abort(state.streamId, "H3_REQUEST_CANCELLED");
-        return this.#end(`the relay ended the tunnel with code 0x${event.code.toString(16)}`);
+        return this.#onAborted(event.code);
       case "failed":
         return this.#end(event.reason);
       case "streamClosed":
@@ -186,7 +199,9 @@ export class UdpTunnel {
     const settings = this.#http3.peerSettings;
     if (settings === undefined) return;
     if (!settings.enableConnectProtocol || !settings.enableDatagrams) return this.#end("the server is no relay");
-    const streamId = this.#http3.request(bindRequest(this.#options));
+    const { key, fields = [] } = this.#options;
+    const proof = key === undefined ? [] : [[KEY_PROOF_FIELD, formatKeyProof(key, this.#http3.quic)] as const];
+    const streamId = this.#http3.request(bindRequest({ ...this.#options, fields: [...fields, ...proof] }));
     if (streamId === undefined) return;
     const stream = new TunnelStream(this.#http3, streamId, "client");
     this.#state = { name: "asked", streamId, stream };
@@ -202,11 +217,18 @@ export class UdpTunnel {
     const local = typeof granted === "string" ? undefined : granted[0];
     if (typeof granted === "string" || local === undefined) {
       this.#http3.abort(state.streamId, "H3_REQUEST_CANCELLED");
-      return this.#end(String(granted), response.status);
+      return this.#end(String(granted), { status: response.status });
     }
     const base: Base = { kind: "tunnel", local, maxPayloadBytes: state.stream.maxPayloadBytes(local.family) };
     this.#state = { ...state, name: "open", base };
     this.#events.push({ type: "open", base, publicAddresses: granted });
+  }
+
+  #onAborted(code: number): void {
+    if (code !== HTTP3_ERROR[REPLACED_ERROR]) {
+      return this.#end(`the relay ended the tunnel with ${nameHttp3Error(code)}`);
+    }
+    this.#end("another tunnel with our key has taken the port over", { isReplaced: true });
   }
 
   #read(now: number): void {
@@ -251,11 +273,11 @@ export class UdpTunnel {
     if (fault !== undefined) this.#end(fault.reason);
   }
 
-  #end(reason: string, status?: number): void {
+  #end(reason: string, more: { readonly status?: number; readonly isReplaced?: true } = {}): void {
     if (this.#state.name === "closed") return;
     this.#state = { name: "closed" };
     this.#usedAt.clear();
-    this.#events.push({ type: "closed", reason, ...(status === undefined ? {} : { status }) });
+    this.#events.push({ type: "closed", reason, ...more });
   }
 }
 
