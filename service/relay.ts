@@ -9,12 +9,20 @@
 import { type Address, addressOf } from "../protocols/core/address.ts";
 import type { Base, Datagram, Machine } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
+import { Ed25519PublicKey } from "../protocols/crypto/ed25519.ts";
 import { Http3Connection } from "../protocols/http3/connection.ts";
+import type { Http3ErrorName } from "../protocols/http3/errors.ts";
 import type { Http3Event } from "../protocols/http3/events.ts";
-import type { RequestHead } from "../protocols/http3/message.ts";
+import { type RequestHead, singleField } from "../protocols/http3/message.ts";
 import { readBindRequest } from "../protocols/masque/bind_request.ts";
 import { BoundPort, type PortPolicy } from "../protocols/masque/bound_port.ts";
-import { HTTP3_ALPN, TUNNEL_HTTP3_OPTIONS, TUNNEL_TRANSPORT_SETTINGS } from "../protocols/masque/config.ts";
+import {
+  HTTP3_ALPN,
+  REPLACED_ERROR,
+  TUNNEL_HTTP3_OPTIONS,
+  TUNNEL_TRANSPORT_SETTINGS,
+} from "../protocols/masque/config.ts";
+import { KEY_PROOF_FIELD, keyProofMessage, parseKeyProof } from "../protocols/masque/key_proof.ts";
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
@@ -255,7 +263,8 @@ export class Relay implements Machine<RelayEvent> {
     const { http3, quic } = client;
     const verdict = readBindRequest(request);
     if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.status, "refused_request");
-    const user = authorize(this.#options.access, verdict.token, this.#options.epochMs + this.#now);
+    const { access, epochMs } = this.#options;
+    const user = authorize(access, { token: verdict.token, provedKey: provedKey(request, quic) }, epochMs + this.#now);
     if (user === undefined) return this.#refuse(client, streamId, 401, "refused_access");
     const { base, remote } = quic.path;
     const owner = user.publicKey?.toBase64();
@@ -281,16 +290,16 @@ export class Relay implements Machine<RelayEvent> {
   #replace(port: RelayPort): void {
     const old = port.tunnel;
     if (old === undefined) return;
-    this.#letGo(old);
+    this.#letGo(old, REPLACED_ERROR);
     port.tunnel = undefined;
   }
 
-  #letGo(tunnel: BoundPort): void {
+  #letGo(tunnel: BoundPort, code?: Http3ErrorName): void {
     addDrops(this.#drops, tunnel);
     this.#fromCapsules.delete(tunnel);
     this.#holders.get(tunnel)?.ports.delete(tunnel.streamId);
     this.#holders.delete(tunnel);
-    tunnel.close();
+    tunnel.close(code);
   }
 
   #policyOf(port: RelayPort): PortPolicy {
@@ -327,6 +336,15 @@ export class Relay implements Machine<RelayEvent> {
   #count(counter: RelayCounter): void {
     this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + 1);
   }
+}
+
+/** The key that a request proves to be its sender's: `key_proof.ts`. */
+function provedKey({ fields }: RequestHead, quic: QuicConnection): Uint8Array | undefined {
+  const value = singleField(fields, KEY_PROOF_FIELD);
+  const proof = value === undefined ? undefined : parseKeyProof(value);
+  if (proof === undefined) return undefined;
+  const isProved = Ed25519PublicKey.fromBytes(proof.publicKey).verify(keyProofMessage(quic), proof.signature);
+  return isProved ? proof.publicKey : undefined;
 }
 
 function addDrops(all: Map<string, number>, tunnel: BoundPort): void {

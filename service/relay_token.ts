@@ -66,19 +66,29 @@ export interface RelayAccess {
   readonly isOpen: boolean;
 }
 
-/** Who somebody is: a registered key, or nobody in particular. */
-export type RelayUser = { readonly publicKey: Uint8Array | undefined };
+/** What somebody shows. */
+export interface RelayCredentials {
+  readonly token: string | undefined;
+  /** The key that was proved on the connection: see `key_proof.ts`. */
+  readonly provedKey: Uint8Array | undefined;
+}
 
-/** Who the bearer of a token is; `undefined` if they may not use the relay. */
-export function authorize(access: RelayAccess, token: string | undefined, epochMs: number): RelayUser | undefined {
+/** Who somebody is: the port is kept for this key. Without one nobody can come back for it. */
+export interface RelayUser {
+  readonly publicKey: Uint8Array | undefined;
+}
+
+/** Who shows that; `undefined` if they may not use the relay. */
+export function authorize(access: RelayAccess, shown: RelayCredentials, epochMs: number): RelayUser | undefined {
   const { secret } = access;
+  const { token, provedKey } = shown;
   const publicKey = secret === undefined || token === undefined ? undefined : verifyRelayToken(secret, token, epochMs);
   if (publicKey !== undefined) return { publicKey };
-  if (access.isOpen) return { publicKey: undefined };
+  if (access.isOpen) return { publicKey: provedKey };
   if (access.token === undefined || token === undefined) return undefined;
   // Digests have one length, so that the time of the comparison tells nothing of the token's.
   const isShared = equalSecrets(sha256(encodeText(access.token)), sha256(encodeText(token)));
-  return isShared ? { publicKey: undefined } : undefined;
+  return isShared ? { publicKey: provedKey } : undefined;
 }
 
 function macOf(secret: Uint8Array, body: Uint8Array): Uint8Array {

@@ -61,6 +61,8 @@ export type PeerEvent =
 /** How a peer is made. */
 export interface TunnelPeerOptions {
   readonly token?: string;
+  /** Proves the key of this name. */
+  readonly key?: string;
   readonly outer?: Partial<TransportSettings>;
   /** Datagrams out of the tunnel are reported, not handed to QUIC. */
   readonly isRaw?: boolean;
@@ -76,6 +78,8 @@ export class TunnelPeer implements Machine<PeerEvent> {
   readonly inner: QuicEndpoint;
   readonly driver: Driver<PeerEvent>;
   readonly events: { readonly at: number; readonly event: PeerEvent }[] = [];
+  /** Where the relay says that its packets come from. */
+  readonly observed: Address[] = [];
   onEvent: (event: PeerEvent) => void = () => {};
   readonly #isRaw: boolean;
   readonly #host: VirtualHost;
@@ -105,6 +109,7 @@ export class TunnelPeer implements Machine<PeerEvent> {
     this.tunnel = new UdpTunnel(this.http3, {
       authority: relay.address.toString(),
       ...(options.token === undefined ? {} : { token: options.token }),
+      ...(options.key === undefined ? {} : { key: testKey(options.key) }),
     });
     this.driver = new Driver<PeerEvent>(this, host, (event) => {
       this.events.push({ at: host.now(), event });
@@ -138,6 +143,7 @@ export class TunnelPeer implements Machine<PeerEvent> {
     const now = this.#host.now();
     for (let event = this.outer.pollEvent(); event !== undefined; event = this.outer.pollEvent()) {
       if (event.type !== "connection") continue;
+      if (event.event.type === "observedAddress") this.observed.push(event.event.address);
       this.http3.handleEvent(event.event, now);
     }
     for (let event = this.http3.pollEvent(); event !== undefined; event = this.http3.pollEvent()) {
