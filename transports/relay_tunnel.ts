@@ -28,6 +28,12 @@ const MIN_RETRY_MS = 500;
 /** The longest pause. */
 const MAX_RETRY_MS = 30_000;
 
+/** What a relay means by its answers, for people. */
+const REFUSALS: ReadonlyMap<number, string> = new Map([
+  [401, "the relay asks for another token"],
+  [429, "the relay has given our address as many ports as it gives to one"],
+]);
+
 /** What a tunnel needs of the machine around it. */
 export interface TunnelHost {
   readonly node: Node;
@@ -136,7 +142,7 @@ export class RelayTunnel {
     for (let event = http3.pollEvent(); event !== undefined; event = http3.pollEvent()) tunnel.handleEvent(event, now);
     for (let event = tunnel.pollEvent(); event !== undefined; event = tunnel.pollEvent()) {
       if (event.type === "open") this.#open(event.base, tunnel, now);
-      else this.#lose(event.reason, now);
+      else this.#lose(REFUSALS.get(event.status ?? 0) ?? event.reason, now);
     }
     for (let inner = tunnel.pollDatagram(now); inner !== undefined; inner = tunnel.pollDatagram(now)) {
       this.#host.mux.handleDatagram(inner, now);
