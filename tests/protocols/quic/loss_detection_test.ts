@@ -311,7 +311,7 @@ Deno.test("LossDetection counts towards persistent congestion only what was sent
 Deno.test("LossDetection takes no RTT sample from another path (RFC 9000 §9.4)", () => {
   const f = confirmed();
   f.send(0, 0);
-  f.loss.onPathChanged(1);
+  f.loss.onPathChanged(1, 0);
   f.send(1, 50, { pathId: 1 });
   strictEqual(f.ack([[0, 0]], 100).ackedCount, 1);
   strictEqual(f.rtt.firstSampleAt, undefined);
