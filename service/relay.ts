@@ -46,6 +46,8 @@ export interface RelayOptions {
   readonly credential: Credential;
   readonly access: RelayAccess;
   readonly limits?: RelayLimits;
+  /** Addresses of its machine besides: they are no targets. */
+  readonly otherHosts?: readonly string[];
   /** The host that others reach its ports by, where that is not the one they are bound to. */
   readonly publicHost?: string;
   /** Wall-clock milliseconds since 1970 at monotonic instant 0. */
@@ -106,6 +108,7 @@ export class Relay implements Machine<RelayEvent> {
     this.#ports = new RelayPorts(limits, binder);
     this.#place = {
       hosts: new Set(bases.map((base) => base.local.host)),
+      otherHosts: new Set(options.otherHosts),
       isPort: (address) => this.#ports.at(address) !== undefined,
     };
     this.#endpoint = new QuicEndpoint({

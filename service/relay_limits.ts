@@ -154,6 +154,8 @@ export class PortTraffic {
 export interface RelayPlace {
   /** Hosts it listens on. */
   readonly hosts: ReadonlySet<string>;
+  /** Other addresses of its machine. */
+  readonly otherHosts?: ReadonlySet<string>;
   /** Whether an address is one of its ports, which other ports may talk to. */
   isPort(address: Address): boolean;
 }
@@ -173,8 +175,9 @@ export function refuseTarget(target: Address, place: RelayPlace): string | undef
   const isPrivate = scope === "private" || scope === "shared";
   if (isPrivate && everyHost(place, "global")) return `${scope} address`;
   // On loopback everybody is on this host.
-  if (!isOnLoopback && place.hosts.has(target.host) && !place.isPort(target)) return "address of the relay";
-  return undefined;
+  if (isOnLoopback || place.isPort(target)) return undefined;
+  const isOwn = place.hosts.has(target.host) || place.otherHosts?.has(target.host) === true;
+  return isOwn ? "address of the relay" : undefined;
 }
 
 function everyHost({ hosts }: RelayPlace, scope: "loopback" | "global"): boolean {

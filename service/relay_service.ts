@@ -92,6 +92,7 @@ export function openRelay(options: RelayServiceOptions, addresses: readonly Addr
     random: host.random,
     credential: certificate.credential,
     access: { secret, isOpen: token === undefined, ...(token === undefined ? {} : { token }) },
+    otherHosts: host.interfaces().map(({ address }) => address.host),
     epochMs,
   });
   return {

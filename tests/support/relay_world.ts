@@ -5,6 +5,7 @@
  */
 
 import { Driver } from "../../io/driver.ts";
+import type { Host } from "../../io/host.ts";
 import type { VirtualHost, VirtualNetwork } from "../../lab/mod.ts";
 import type { Address } from "../../protocols/core/address.ts";
 import type { Base, Datagram, Machine } from "../../protocols/core/machine.ts";
@@ -23,6 +24,19 @@ import { rawKeyTls, testKey } from "./quic_pair.ts";
 
 /** Where relays listen. */
 export const RELAY_PORT = 4443;
+
+/** A host with a name, of either kind. */
+export interface PeerHost extends Host {
+  readonly name: string;
+  /** Its address, with that port. */
+  address(port?: number): Address;
+}
+
+/** What a peer needs to know of a relay. */
+export interface KnownRelay {
+  readonly address: Address;
+  readonly certificate: Pick<SelfSigned, "sha256">;
+}
 
 /** A relay on a host. */
 export interface RunningRelay {
@@ -82,9 +96,9 @@ export class TunnelPeer implements Machine<PeerEvent> {
   readonly observed: Address[] = [];
   onEvent: (event: PeerEvent) => void = () => {};
   readonly #isRaw: boolean;
-  readonly #host: VirtualHost;
+  readonly #host: PeerHost;
 
-  constructor(host: VirtualHost, relay: RunningRelay, options: TunnelPeerOptions = {}) {
+  constructor(host: PeerHost, relay: KnownRelay, options: TunnelPeerOptions = {}) {
     this.#host = host;
     this.#isRaw = options.isRaw ?? false;
     this.base = host.bind(host.address(0));
@@ -187,7 +201,7 @@ export class PlainPeer implements Machine<never> {
   readonly driver: Driver<never>;
   readonly #toSend: Datagram[] = [];
 
-  constructor(host: VirtualHost) {
+  constructor(host: PeerHost) {
     this.base = host.bind(host.address(0));
     this.driver = new Driver<never>(this, host, () => {});
   }
@@ -229,9 +243,9 @@ export class QuicPeer implements Machine<ConnectionEvent> {
   readonly events: { readonly at: number; readonly event: ConnectionEvent }[] = [];
   onEvent: (event: ConnectionEvent) => void = () => {};
   connection: QuicConnection | undefined;
-  readonly #host: VirtualHost;
+  readonly #host: PeerHost;
 
-  constructor(host: VirtualHost) {
+  constructor(host: PeerHost) {
     this.#host = host;
     this.base = host.bind(host.address(0));
     this.endpoint = new QuicEndpoint(DEFAULT_ENDPOINT_CONFIG, host.random);
