@@ -58,7 +58,7 @@ import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
 import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
 import { Listener } from "./transports/listen.ts";
-import { quicNative } from "./transports/quic_native.ts";
+import { quicNative as makeQuicNative } from "./transports/quic_native.ts";
 import { Registry } from "./transports/registry.ts";
 import { relayAccess } from "./transports/relay_access.ts";
 import type { Session } from "./transports/session.ts";
@@ -164,6 +164,12 @@ export { tlsSettings } from "./transports/tls_settings.ts";
 export const iceThenQuic: () => Traversal = makeIceThenQuic;
 
 /**
+ * Makes the transport `quic-native`: the peers talk through a relay at once, and their QUIC connection punches its own way
+ * to a direct path (draft-seemann-quic-nat-traversal-02 §4).
+ */
+export const quicNative: () => Traversal = makeQuicNative;
+
+/**
  * Makes the candidate provider `srflx`: asks STUN servers for the address they see (RFC 8489), and keeps the mapping alive.
  *
  * @throws {RangeError} If Ta is below 5 ms or the keep-alive interval below 1 s.
@@ -200,12 +206,13 @@ export interface SignalingOptions {
   readonly token?: string;
 }
 
-/** Transports by name: `ice-then-quic`, and what `register` adds. */
+/** Transports by name: `ice-then-quic`, `quic-native`, and what `register` adds. */
 const transports = new Registry<Traversal, Record<never, never>>("transport");
 const candidates = new Registry<CandidateProvider, CandidateOptions>("candidate provider");
 const signalings = new Registry<Signaling, SignalingOptions>("signaling");
 
 transports.register("ice-then-quic", makeIceThenQuic);
+transports.register("quic-native", makeQuicNative);
 candidates.register("host", ({ loopback }) => hostCandidates({ allowLoopback: loopback }));
 // Servers are named by `stun`, the ticket or the hub, and come in when they are known.
 candidates.register("srflx", () => makeServerReflexive({ servers: [] }));
@@ -273,7 +280,10 @@ export function names(kind: "transport" | "candidates" | "signaling"): readonly 
 
 /** What `dial` and `listen` have in common. Plugins are given by name or as values. */
 export interface PeerOptions {
-  /** How the two are brought together: exactly one. @default {["ice-then-quic"]} */
+  /**
+   * How the two are brought together: exactly one. Default: `ice-then-quic`; with a relay, or a ticket that names an address
+   * at one, `quic-native`.
+   */
   readonly transports?: readonly (string | Traversal)[];
   /** Where our addresses come from: each of them is asked. @default {["host", "srflx"]} */
   readonly candidates?: readonly (string | CandidateProvider)[];
@@ -348,7 +358,7 @@ export async function dial(options: DialOptions): Promise<Session> {
   if (callee.kind === "relayed") {
     const { address, token, keyId } = callee;
     const relayed = { address, token, identity: { key: undefined, keyId } };
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], { transports: [quicNative()], ...options });
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
     return await dialWith(node, { caller: new SilentCaller(), relayed });
   }
   const signaling = signalingFor(callee, options);
@@ -372,7 +382,7 @@ export function listen(options: ListenOptions): Listener {
     const access = relayAccess(options.via, options.viaToken);
     const token = randomBytes(host.random, TICKET_SECRET_BYTES);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], { transports: [quicNative()], ...options });
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
     return new Listener(node, { listener, maxSessions: options.maxSessions ?? 1, relay: { access, token } });
   }
   const signaling = signalingOf(options.signaling, options);
@@ -395,7 +405,17 @@ function machineContext(host: Host, { key, loopback }: PeerOptions): MachineCont
   };
 }
 
-/** The one transport in use. `auto`, which lets several try together, comes with `quic-native`. */
+/** The same options, with a transport that uses relays. */
+function throughRelay<Options extends PeerOptions>(options: Options): Options {
+  const chosen = options.transports?.[0];
+  if (chosen === undefined) return { ...options, transports: ["quic-native"] };
+  if ((typeof chosen === "string" ? chosen : chosen.name) === "ice-then-quic") {
+    throw new TypeError("Cannot use ice-then-quic through a relay: leave the transport out, or give quic-native");
+  }
+  return options;
+}
+
+/** The one transport in use. */
 function transportOf(options: PeerOptions): Traversal {
   const chosen = options.transports ?? ["ice-then-quic"];
   const first = chosen[0];

@@ -107,6 +107,9 @@ export function narrate(status: Status, event: TraversalEvent): void {
     case "callFailed":
       status.tell({ type: "callFailed", message: event.message }, `a call came to nothing: ${event.message}`);
       return;
+    case "path":
+      status.path(event.kind, event.ms);
+      return;
     case "mispaste":
       status.tell({ type: "mispaste", message: event.message }, event.message);
       return;

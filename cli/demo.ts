@@ -1,5 +1,5 @@
 /**
- * `demo`: a hub and two peers as separate processes on this machine, with data both ways, checked and timed.
+ * `demo`: a server and two peers as separate processes on this machine, with data both ways, checked and timed.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { randomBytes } from "../protocols/core/random.ts";
 import { RunningHash } from "../protocols/crypto/hash.ts";
 import { integerOption, parseArgs } from "./args.ts";
 import { startChild } from "./child.ts";
-import type { Child } from "./child.ts";
+import type { Child, Fact } from "./child.ts";
 import { noWords } from "./options.ts";
 import type { Library } from "./options.ts";
 import { Status } from "./status.ts";
@@ -25,7 +25,8 @@ const MIB = 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
 /** What `demo --help` prints. */
-export const DEMO_HELP = `Runs a hub and two peers as separate processes on this machine and sends data both ways.
+export const DEMO_HELP =
+  `Runs a server and two peers as separate processes on this machine and sends data both ways, by each transport.
 
   demo
   demo --size 64 --json
@@ -43,7 +44,33 @@ interface DemoResult {
   readonly sha256: "ok" | "mismatch";
   readonly connectMs: number;
   readonly mbps: number;
+  /** When the session's packets, which passed through a relay at first, went directly; only where they did. */
+  readonly directMs?: number;
 }
+
+/** How the peers of a transport find each other. */
+interface Arrangement {
+  /** The server's options. */
+  readonly serve: readonly string[];
+  /** What the peers are told, by what the server has said when it was ready. */
+  readonly listen: (ready: Fact) => readonly string[];
+  readonly connect: (ready: Fact) => readonly string[];
+  readonly isRelayed: boolean;
+}
+
+const THROUGH_HUB: Arrangement = {
+  serve: [],
+  listen: ({ url, stun }) => ["--signaling", String(url), "--stun", String(stun)],
+  connect: ({ url, stun }) => ["--signaling", String(url), "--stun", String(stun)],
+  isRelayed: false,
+};
+
+const THROUGH_RELAY: Arrangement = {
+  serve: ["--relay", "127.0.0.1:0"],
+  listen: ({ relay }) => ["--via", String(relay)],
+  connect: () => [],
+  isRelayed: true,
+};
 
 /** Runs the command. Returns the exit code: 1 if any byte went wrong. */
 export async function demo(words: readonly string[], library: Library): Promise<number> {
@@ -57,14 +84,17 @@ export async function demo(words: readonly string[], library: Library): Promise<
   for (const transport of chosen === undefined ? library.names("transport") : [chosen]) {
     const result = await run(transport, size, status, host);
     isFine &&= result.sha256 === "ok";
-    console.log(
-      args.flag("json")
-        ? JSON.stringify(result)
-        : `${transport}: ${size / MIB} MiB each way, SHA-256 ${result.sha256}, ` +
-          `connected in ${result.connectMs} ms, ${result.mbps} Mb/s each way`,
-    );
+    console.log(args.flag("json") ? JSON.stringify(result) : inWords(result));
   }
   return isFine ? 0 : 1;
+}
+
+function inWords({ transport, bytes, sha256, connectMs, mbps, directMs }: DemoResult): string {
+  const said = `${transport}: ${bytes / MIB} MiB each way, SHA-256 ${sha256}, ` +
+    `connected in ${connectMs} ms, ${mbps} Mb/s each way`;
+  if (directMs === undefined) return said;
+  const [from, to] = [`${transport}: relayed from ${connectMs} ms on`, `${transport}: direct  from ${directMs} ms on`];
+  return `${said}\n${from}, through the relay\n${to}, the same connection, without it`;
 }
 
 async function run(transport: string, size: number, status: Status, host: Host): Promise<DemoResult> {
@@ -75,22 +105,24 @@ async function run(transport: string, size: number, status: Status, host: Host):
     return child;
   };
   try {
-    status.note(`${transport}: starting a hub ...`);
-    const hub = start("serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", "--json");
-    const { url, stun } = await hub.fact("ready");
-    const peer = ["--signaling", String(url), "--stun", String(stun), "--transport", transport, "--loopback", "--json"];
+    const arranged = transport === "quic-native" ? THROUGH_RELAY : THROUGH_HUB;
+    status.note(`${transport}: starting a ${arranged.isRelayed ? "relay" : "hub"} ...`);
+    const server = start("serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", ...arranged.serve, "--json");
+    const up = await server.fact("ready");
+    const peer = ["--transport", transport, "--loopback", "--json"];
     status.note("starting a peer that listens ...");
-    const listener = start("listen", ...peer, "--once");
+    const listener = start("listen", ...arranged.listen(up), ...peer, "--once");
     const { ticket } = await listener.fact("ready");
     status.note(`ticket ${ticket}`);
     status.note("starting a peer that calls ...");
-    const caller = start("connect", String(ticket), ...peer);
+    const caller = start("connect", String(ticket), ...arranged.connect(up), ...peer);
     const connected = await caller.fact("connected");
     status.note(`connected ${describe(connected)}`);
     const began = host.now();
     const ends = [exchange(caller, size, host), exchange(listener, size, host)] as const;
     const [fromCaller, fromListener] = await Promise.all(ends);
     const seconds = (host.now() - began) / 1000;
+    const path = arranged.isRelayed ? await caller.fact("path") : undefined;
     const closed = await caller.fact("closed");
     status.note(`done after ${seconds.toFixed(2)} s: ${JSON.stringify(closed["ms"])} ms`);
     const codes = [await caller.exit(), await listener.exit()];
@@ -102,6 +134,7 @@ async function run(transport: string, size: number, status: Status, host: Host):
       sha256: isFine ? "ok" : "mismatch",
       connectMs: handshakeMs(connected),
       mbps: Math.round(size * 8 / seconds / 1e5) / 10,
+      ...(path === undefined ? {} : { directMs: Number(path["ms"]) }),
     };
   } finally {
     await Promise.all(children.map((child) => child.stop()));

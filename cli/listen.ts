@@ -6,7 +6,7 @@
 
 import { sleep } from "../io/sleep.ts";
 import { TICKET_LIFETIME_MS } from "../signaling/ticket_codec.ts";
-import type { Listener, Session } from "../mod.ts";
+import type { Listener, ListenOptions, Session } from "../mod.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import type { ParsedArgs } from "./args.ts";
 import { narrate, noteLongInput } from "./connect.ts";
@@ -15,6 +15,7 @@ import { readAllowList, readKeyFile } from "./key_file.ts";
 import { noWords, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
 import type { Library } from "./options.ts";
 import { CUT_SHORT, echoSession, pipeSession } from "./pipe.ts";
+import { RelayWait } from "./relay_wait.ts";
 import { StandardInput, standardOutput } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
@@ -32,15 +33,19 @@ export const LISTEN_HELP = `Waits for a peer; stdin goes to it, what it sends go
 
   listen --signaling ws://hub.example:8080           prints a ticket to hand to a friend
   listen --signaling ticket                          no server at all: copy and paste both ways
+  listen --via https://192.0.2.1:4433#SHA256         by a relay: the friend needs the ticket and nothing else
   listen --name bob --allow any --signaling ws://hub.example:8080
                                                      anybody may call "bob"
 
 usage: listen --signaling URL|ticket [options]
+       listen --via URL [options]
 
 ${PEER_OPTIONS_HELP}
   --name N           the name to be called by
   --allow KEY|FILE|any
                      who may call besides holders of the ticket; may be repeated
+  --via URL          a relay, as "serve --relay" prints it: data flows through it until there is a direct path
+  --via-token T      the relay's token, if it asks for one
   --answer FILE      with --signaling ticket: where the caller's answer is found, if not typed
   --once             end after the first peer
   --echo             return every byte, to many peers at once; stdin is not read`;
@@ -49,42 +54,49 @@ ${PEER_OPTIONS_HELP}
 export async function listen(words: readonly string[], library: Library): Promise<number> {
   const args = parseArgs(words, {
     boolean: [...PEER_OPTIONS.boolean, "once", "echo"],
-    string: [...PEER_OPTIONS.string, "name", "allow", "answer"],
+    string: [...PEER_OPTIONS.string, "name", "allow", "answer", "via", "via-token"],
     collect: [...PEER_OPTIONS.collect, "allow"],
   });
   noWords(args);
-  const url = args.value("signaling");
-  if (url === undefined) throw new UsageError("--signaling is missing: the URL of a hub, or ticket");
-  const isPaste = url === "ticket";
-  if (args.value("answer") !== undefined && !isPaste) throw new UsageError("--answer goes with --signaling ticket");
+  const way = wayToUs(args);
+  const isPaste = way.signaling === "ticket";
   const status = new Status(args.flag("json"));
   const input = new StandardInput();
   const keyPath = args.value("key");
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
   const name = args.value("name");
   const interrupted = interruption();
+  const relay = way.via === undefined ? undefined : new RelayWait(way.via);
   let mispastes = 0;
   await using listener = library.listen({
     ...peerOptions(args, seed),
-    signaling: url,
+    ...way,
     allow: await readAllowList(args.values("allow")),
     maxSessions: args.flag("echo") ? MAX_ECHO_SESSIONS : 1,
     ...(name === undefined ? {} : { name }),
     onEvent: (event) => {
       if (event.type === "mispaste") mispastes++;
+      // Before there is a port, see `RelayWait`.
+      if (event.type === "unregistered" && relay?.isOver === false) return relay.fail(event.reason);
       narrate(status, event);
     },
   });
   interrupted.addEventListener("abort", () => listener.close(CUT_SHORT, "interrupted"), { once: true });
-  status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
+  if (way.via !== undefined) status.note("opening a port at the relay ...");
+  else status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
   // A plugin's hub may be one that no ticket can name: then we are called by name.
   const ticketed = listener.ticket.catch(() => undefined);
-  const ready = await Promise.race([Promise.all([ticketed, listener.ready]), aborted(interrupted)]);
+  const ready = await Promise.race([
+    Promise.all([ticketed, listener.ready]),
+    aborted(interrupted),
+    ...(relay === undefined ? [] : [relay.failed]),
+  ]);
+  relay?.end();
   if (ready === undefined) return 0;
   const [ticket] = ready;
   const ways = [
     ...(ticket === undefined ? [] : [`  connect ${ticket}`]),
-    ...(name === undefined ? [] : [`  connect ${name} --signaling ${url}`]),
+    ...(name === undefined ? [] : [`  connect ${name} --signaling ${way.signaling}`]),
   ];
   status.tell({
     type: "ready",
@@ -105,6 +117,28 @@ export async function listen(words: readonly string[], library: Library): Promis
   } finally {
     answered.abort();
   }
+}
+
+/** How callers find us: through a hub, by pasting, or through a relay. @throws {UsageError} If the options do not agree. */
+function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via" | "viaToken"> & { readonly signaling?: string } {
+  const [signaling, via, token] = [args.value("signaling"), args.value("via"), args.value("via-token")];
+  if (args.value("answer") !== undefined && signaling !== "ticket") {
+    throw new UsageError("--answer goes with --signaling ticket");
+  }
+  if (via !== undefined) {
+    for (const name of ["signaling", "name", "allow", "token"]) {
+      if (args.values(name).length > 0) {
+        throw new UsageError(`--${name} does not go with --via: whoever holds the ticket may call, and needs no hub`);
+      }
+    }
+    return { via, ...(token === undefined ? {} : { viaToken: token }) };
+  }
+  if (token !== undefined) throw new UsageError("--via-token goes with --via");
+  if (signaling === undefined) {
+    throw new UsageError("--signaling is missing: the URL of a hub, or ticket; or --via, the URL of a relay");
+  }
+  if (args.value("transport") === "quic-native") throw new UsageError("--transport quic-native goes with --via");
+  return { signaling };
 }
 
 async function serve(args: ParsedArgs, listener: Listener, input: StandardInput, status: Status): Promise<number> {

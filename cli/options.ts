@@ -28,7 +28,7 @@ export const PEER_OPTIONS = {
 export const PEER_OPTIONS_HELP = `  --signaling URL    the hub: ws://HOST:PORT or wss://HOST
   --stun HOST:PORT   a STUN server to ask; may be repeated
   --token T          the hub's token, if it asks for one
-  --transport NAME   how to connect
+  --transport NAME   how to connect: ice-then-quic, or quic-native, which needs a relay and is chosen where there is one
   --key FILE         who we are: a key made by "identity"; default: a new one each time
   --idle SECONDS     how long a silent peer is waited for; default 30
   --loopback         this machine only: for trying things out

@@ -5,8 +5,12 @@
  */
 
 import { DenoHost } from "../io/deno_host.ts";
+import type { Address } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
+import type { RelayService } from "../service/relay_service.ts";
 import { serve as startService } from "../service/serve.ts";
 import { acceptWebSocket } from "../signaling/websocket.ts";
+import { formatRelay } from "../transports/relay_access.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import { aborted, interruption } from "./interrupt.ts";
 import { noWords } from "./options.ts";
@@ -67,18 +71,21 @@ export async function serve(words: readonly string[]): Promise<number> {
   const everywhere = `${tls === undefined ? "ws" : "wss"}://localhost:${address.port}/signal`;
   const [url = everywhere] = urls;
   const where = urls.length > 0 ? url : `port ${address.port} of any address of this machine`;
-  const relayFacts = service.relay === undefined ? {} : {
-    relay: service.relay.addresses.map(String),
-    relaySha256: service.relay.certificateSha256.toBase64({ alphabet: "base64url", omitPadding: true }),
-  };
-  const ready = { type: "ready", url, stun: stunAddresses, ...relayFacts } as const;
+  const relays = relayUrls(service.relay);
+  const ready = { type: "ready", url, stun: stunAddresses, ...(relays.length === 0 ? {} : { relay: relays }) } as const;
   status.tell(ready, `hub at ${where}; stop with Ctrl-C`);
   for (const note of service.notes) status.note(note);
   status.note(`STUN at UDP ${stunAddresses.join(", ")}`);
-  if (relayFacts.relay !== undefined) {
-    status.note(`relay at UDP ${relayFacts.relay.join(", ")}, SHA-256 of its certificate ${relayFacts.relaySha256}`);
-  }
   if (urls.length > 0) status.note(`both sides say --signaling ${urls.join(", or both ")}`);
+  if (relays.length > 0) status.note(`or one side says listen --via ${relays.join(", or --via ")}`);
   await aborted(interrupted);
   return 0;
+}
+
+/** What users of the relay are told, those on loopback last: they can be used on this machine only. */
+function relayUrls(relay: RelayService | undefined): readonly string[] {
+  if (relay === undefined) return [];
+  const isLocal = (address: Address): number => scopeOf(address) === "loopback" ? 1 : 0;
+  return relay.addresses.toSorted((a, b) => isLocal(a) - isLocal(b))
+    .map((address) => formatRelay(address.toString(), relay.certificateSha256));
 }

@@ -14,6 +14,7 @@ export class Status {
   readonly #json: boolean;
   readonly #write: (line: string) => void;
   #lastNote: string | undefined;
+  #isConnected = false;
 
   /** @param write Takes whole lines; by default they go to stderr. */
   constructor(json: boolean, write: (line: string) => void = writeStderr) {
@@ -34,6 +35,7 @@ export class Status {
   }
 
   connected(session: Session): void {
+    this.#isConnected = true;
     const { kind, local, remote } = session.path;
     const peer = formatKey(session.peer);
     const path = { kind, local: local.toString(), remote: remote.toString() };
@@ -41,6 +43,13 @@ export class Status {
       { type: "connected", transport: session.transport, peer, path, ms: rounded(session.times) },
       `connected to ${peer} by ${session.transport}, ${kind} ${path.local} -> ${path.remote}${spent(session.times)}`,
     );
+  }
+
+  /** A session's packets take another way now. Before `connected` nobody needs to know: that tells the way as it is then. */
+  path(kind: "relayed" | "direct", ms: number): void {
+    if (!this.#isConnected) return;
+    const words = kind === "direct" ? "the path is direct" : "the path leads through the relay again";
+    this.tell({ type: "path", kind, ms: tenths(ms) }, `${words}, ${Math.round(ms)} ms after the start`);
   }
 
   closed(counts: { readonly sent: number; readonly received: number }, session: Session, closed: SessionClosed): void {
@@ -57,10 +66,14 @@ export class Status {
   }
 }
 
-/** Milliseconds with one decimal: more is noise. */
+/** Milliseconds, each with one decimal: more is noise. */
 function rounded(times: CallTimes): CallTimes {
-  const entries = Object.entries(times).map(([step, ms]) => [step, Math.round(ms * 10) / 10]);
+  const entries = Object.entries(times).map(([step, ms]) => [step, tenths(ms)]);
   return Object.fromEntries(entries);
+}
+
+function tenths(ms: number): number {
+  return Math.round(ms * 10) / 10;
 }
 
 function spent({ handshake }: CallTimes): string {

@@ -147,13 +147,24 @@ Deno.test("demo sends data both ways between processes, and tells the result on 
   const { code, stdout, stderr } = await run(["demo", "--size", "1", "--json"]);
   strictEqual(code, 0, stderr);
   const results = text(stdout).trim().split("\n").map((line) => JSON.parse(line));
-  deepStrictEqual(results.map(({ transport, bytes, sha256 }) => [transport, bytes, sha256]), [[
-    "ice-then-quic",
-    MIB,
-    "ok",
-  ]]);
+  deepStrictEqual(results.map(({ transport, bytes, sha256 }) => [transport, bytes, sha256]), [
+    ["ice-then-quic", MIB, "ok"],
+    ["quic-native", MIB, "ok"],
+  ]);
   for (const { connectMs, mbps } of results) ok(connectMs > 0 && mbps > 0, text(stdout));
-  deepStrictEqual(Object.keys(results[0]), ["transport", "bytes", "sha256", "connectMs", "mbps"]);
+  const common = ["transport", "bytes", "sha256", "connectMs", "mbps"];
+  deepStrictEqual(results.map((result) => Object.keys(result)), [common, [...common, "directMs"]]);
+  ok(results[1].directMs > results[1].connectMs, text(stdout));
+});
+
+Deno.test("demo's last lines tell people when the session left the relay", async () => {
+  const { code, stdout, stderr } = await run(["demo", "--size", "1", "--transport", "quic-native"]);
+  strictEqual(code, 0, stderr);
+  const ms = String.raw`\d+(?:\.\d)? ms`;
+  match(
+    text(stdout),
+    new RegExp(`SHA-256 ok.*\nquic-native: relayed from ${ms} on,.*\nquic-native: direct {2}from ${ms} on,.*\n$`),
+  );
 });
 
 Deno.test("people are told what happens, in words", async () => {

@@ -118,8 +118,8 @@ export class Command implements AsyncDisposable {
   }
 
   /** Writes to stdin. */
-  async write(text: string): Promise<void> {
-    await this.#stdin?.write(new TextEncoder().encode(text));
+  async write(data: string | Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.#stdin?.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
   }
 
   /** Ends stdin. */
