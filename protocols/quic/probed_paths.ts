@@ -73,10 +73,13 @@ export function adoptProbedPath(parts: ConnectionParts, path: Path): void {
 export function readTraversal(parts: ConnectionParts, now: number): void {
   const traversal = parts.extensions?.traversal;
   if (traversal === undefined) return;
-  for (let event = traversal.pollEvent(); event !== undefined; event = traversal.pollEvent()) {
-    if (event.type === "pathFound") adoptProbedPath(parts, addProvenPath(parts, event, now));
-    else if (event.type === "pathFailed") leavePath(parts, event, now);
-    parts.events.push(event);
+  // RFC 9000 §9: nobody moves before the handshake is confirmed, so nobody is told of a path to move to.
+  if (parts.state.isConfirmed) {
+    for (let event = traversal.pollEvent(); event !== undefined; event = traversal.pollEvent()) {
+      if (event.type === "pathFound") adoptProbedPath(parts, addProvenPath(parts, event, now));
+      else if (event.type === "pathFailed") leavePath(parts, event, now);
+      parts.events.push(event);
+    }
   }
   for (let id = traversal.pollReleased(); id !== undefined; id = traversal.pollReleased()) {
     parts.remoteIds.release(numberOf(id));

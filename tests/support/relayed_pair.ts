@@ -24,6 +24,7 @@ import { CLIENT_KEY, rawKeyTls, SERVER_KEY } from "./quic_pair.ts";
 const BOUND_PORT = 4433;
 /** Port of the relay that the server talks to. */
 const CONTROL_PORT = 4434;
+const HELLO_INTERVAL_MS = 200;
 
 /** `address` in front of `payload`. */
 function wrap(address: Address, payload: Uint8Array): Uint8Array {
@@ -100,7 +101,10 @@ export class RelayedPeer implements Machine<EndpointEvent> {
   readonly #relay: Address;
   readonly #isServer: boolean;
   readonly #driver: Driver<EndpointEvent>;
-  readonly #hello: Datagram[] = [];
+  /** Datagrams for the relay. */
+  readonly #wrapped: Datagram[] = [];
+  /** When the relay is told next that we are here: either way that may be lost. */
+  #helloAt: number;
 
   constructor(
     host: VirtualHost,
@@ -115,7 +119,7 @@ export class RelayedPeer implements Machine<EndpointEvent> {
     this.socket = host.bind(host.address(4000));
     this.tunnel = isServer ? { kind: "tunnel", local: relay.bound, maxPayloadBytes: 1400 } : undefined;
     this.#driver = new Driver(this, host, (event) => this.#handle(event));
-    if (isServer) this.#hello.push({ base: this.socket, remote: this.#relay, payload: new Uint8Array(0) });
+    this.#helloAt = isServer ? 0 : Infinity;
   }
 
   drain(): void {
@@ -136,8 +140,10 @@ export class RelayedPeer implements Machine<EndpointEvent> {
       return this.endpoint.handleDatagram(datagram, now);
     }
     const { address, payload: inner } = unwrap(payload);
-    if (inner.length === 0) this.reflexive = address;
-    else this.endpoint.handleDatagram({ base: this.tunnel, remote: address, payload: inner }, now);
+    if (inner.length === 0) {
+      this.reflexive = address;
+      this.#helloAt = Infinity;
+    } else this.endpoint.handleDatagram({ base: this.tunnel, remote: address, payload: inner }, now);
   }
 
   handleTimeout(now: number): void {
@@ -145,8 +151,12 @@ export class RelayedPeer implements Machine<EndpointEvent> {
   }
 
   pollTransmit(now: number): Datagram | undefined {
-    const hello = this.#hello.shift();
-    if (hello !== undefined) return hello;
+    if (now >= this.#helloAt) {
+      this.#helloAt = now + HELLO_INTERVAL_MS;
+      return { base: this.socket, remote: this.#relay, payload: new Uint8Array(0) };
+    }
+    const wrapped = this.#wrapped.shift();
+    if (wrapped !== undefined) return wrapped;
     const next = this.endpoint.pollTransmit(now);
     if (next === undefined) return undefined;
     if (next.base !== this.tunnel) {
@@ -160,9 +170,9 @@ export class RelayedPeer implements Machine<EndpointEvent> {
     const segmentBytes = next.segmentBytes ?? next.payload.length;
     for (let at = 0; at < next.payload.length; at += segmentBytes) {
       const payload = wrap(next.remote, next.payload.subarray(at, at + segmentBytes));
-      this.#hello.push({ base: this.socket, remote: this.#relay, payload });
+      this.#wrapped.push({ base: this.socket, remote: this.#relay, payload });
     }
-    return this.#hello.shift();
+    return this.#wrapped.shift();
   }
 
   pollEvent(): EndpointEvent | undefined {
@@ -170,7 +180,8 @@ export class RelayedPeer implements Machine<EndpointEvent> {
   }
 
   pollTimeout(): number | undefined {
-    return this.endpoint.pollTimeout();
+    const at = Math.min(this.#helloAt, this.endpoint.pollTimeout() ?? Infinity);
+    return at === Infinity ? undefined : at;
   }
 
   #handle(event: EndpointEvent): void {
@@ -258,7 +269,6 @@ export class RelayedPair {
     );
     this.server.drain();
     net.run({ until: this.startedAt });
-    // What is lost before the dial is not what is tested: the relay is told again.
     client.connection = client.endpoint.connect({
       base: client.socket,
       remote: bound,

@@ -122,10 +122,10 @@ export class ProbedPath {
     return this.#state.name === "sizing" || this.#state.name === "sized" ? this.#state.rttMs : undefined;
   }
 
-  /** When there is something to do, be it to send; `undefined` if only the peer can change that. */
+  /** When there is something to do, be it to send, 0 being at once; `undefined` if only the peer can change that. */
   get dueAt(): number | undefined {
     if (this.isBlocked) return this.#state.name === "probing" ? failsAt(this.#state) : undefined;
-    if (this.#responses.length > 0 || this.#isTriggered) return -Infinity;
+    if (this.#responses.length > 0 || this.#isTriggered) return 0;
     return this.#state.name === "probing" || this.#state.name === "sizing" ? this.#state.nextAt : undefined;
   }
 

@@ -149,6 +149,19 @@ Deno.test("NAT traversal loses no byte on the way, whatever the network does", (
   deepStrictEqual(failures, []);
 });
 
+Deno.test("NAT traversal tells of a path when the client may move to it: not before the handshake is confirmed (RFC 9000 §9)", () => {
+  let waited = 0;
+  for (let seed = 1; seed <= 30; seed++) {
+    const pair = new RelayedPair({ seed, clientNat: PORT_RESTRICTED, serverNat: PORT_RESTRICTED, lossRate: 0.1 });
+    pair.net.run({ until: pair.startedAt + 60_000, stopWhen: () => pair.isDirect });
+    strictEqual(pair.isDirect, true, `seed ${seed}`);
+    const [confirmedAt, foundAt] = [pair.client.timeOf("handshakeConfirmed"), pair.client.timeOf("pathFound")];
+    ok(confirmedAt !== undefined && foundAt !== undefined && foundAt >= confirmedAt, `seed ${seed}`);
+    if (foundAt === confirmedAt) waited++;
+  }
+  ok(waited > 0);
+});
+
 Deno.test("NAT traversal done, the connection outlives its relay", () => {
   const pair = new RelayedPair({ clientNat: PORT_RESTRICTED, serverNat: PORT_RESTRICTED });
   const transfer = new Transfer(pair, 1_000_000);

@@ -92,7 +92,7 @@ Deno.test("ProbedPath that is challenged answers with a challenge of its own at 
   const path = begin();
   path.take(random, yes, 0);
   path.onChallenge(DATA, 40, 10);
-  strictEqual(path.dueAt, -Infinity);
+  strictEqual(path.dueAt, 0);
   const probe = path.take(random, no, 10)!;
   deepStrictEqual(probe.response, DATA);
   ok(probe.challenge !== undefined);
