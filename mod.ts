@@ -333,7 +333,8 @@ export interface ListenOptions extends PeerOptions {
   readonly maxSessions?: number;
   /**
    * A relay to be reached by before there is a direct path, as `serve` prints it: `https://IP:PORT#SHA-256`, the digest of
-   * its certificate in hexadecimal. The transport is `quic-native` then, and the ticket all that a caller needs.
+   * its certificate in hexadecimal. The transport is `quic-native` then. Without signaling the ticket is all that a caller
+   * needs; with it callers ask the hub, by ticket or name, and have to say `quic-native` too.
    */
   readonly via?: string;
   /** The relay's token, if it asks for one. */
@@ -373,26 +374,31 @@ export async function dial(options: DialOptions): Promise<Session> {
  *
  * Needs what {@linkcode dial} needs.
  *
- * @throws {TypeError} If a plugin has no such name, or no signaling is given.
+ * @throws {TypeError} If a plugin has no such name, or neither signaling nor a relay is given.
  */
 export function listen(options: ListenOptions): Listener {
   const host = options.host ?? new DenoHost();
   const context = machineContext(host, options);
-  if (options.via !== undefined) {
-    const access = relayAccess(options.via, options.viaToken);
+  const access = options.via === undefined ? undefined : relayAccess(options.via, options.viaToken);
+  const maxSessions = options.maxSessions ?? 1;
+  const signaling = signalingOf(options.signaling, options);
+  if (access !== undefined && (signaling === undefined || signaling.dialogue === "paste")) {
+    if (signaling !== undefined) {
+      throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
+    }
     const token = randomBytes(host.random, TICKET_SECRET_BYTES);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
-    return new Listener(node, { listener, maxSessions: options.maxSessions ?? 1, relay: { access, token } });
+    return new Listener(node, { listener, maxSessions, relay: { access, token } });
   }
-  const signaling = signalingOf(options.signaling, options);
   if (signaling === undefined) {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
   }
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
-  const node = nodeOptions(host, context, signaling, stunServers, options);
-  return new Listener(node, { listener, maxSessions: options.maxSessions ?? 1 });
+  const suited = access === undefined ? options : throughRelay(options);
+  const node = nodeOptions(host, context, signaling, stunServers, suited);
+  return new Listener(node, { listener, maxSessions, ...(access === undefined ? {} : { relay: { access } }) });
 }
 
 function machineContext(host: Host, { key, loopback }: PeerOptions): MachineContext {

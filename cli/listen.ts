@@ -38,7 +38,7 @@ export const LISTEN_HELP = `Waits for a peer; stdin goes to it, what it sends go
                                                      anybody may call "bob"
 
 usage: listen --signaling URL|ticket [options]
-       listen --via URL [options]
+       listen --via URL [--signaling URL] [options]
 
 ${PEER_OPTIONS_HELP}
   --name N           the name to be called by
@@ -66,7 +66,8 @@ export async function listen(words: readonly string[], library: Library): Promis
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
   const name = args.value("name");
   const interrupted = interruption();
-  const relay = way.via === undefined ? undefined : new RelayWait(way.via);
+  // With a hub besides, both are tried until they are there.
+  const relay = way.via === undefined || way.signaling !== undefined ? undefined : new RelayWait(way.via);
   let mispastes = 0;
   await using listener = library.listen({
     ...peerOptions(args, seed),
@@ -82,7 +83,7 @@ export async function listen(words: readonly string[], library: Library): Promis
     },
   });
   interrupted.addEventListener("abort", () => listener.close(CUT_SHORT, "interrupted"), { once: true });
-  if (way.via !== undefined) status.note("opening a port at the relay ...");
+  if (relay !== undefined) status.note("opening a port at the relay ...");
   else status.note(isPaste ? "finding our own addresses ..." : "registering with the hub ...");
   // A plugin's hub may be one that no ticket can name: then we are called by name.
   const ticketed = listener.ticket.catch(() => undefined);
@@ -94,9 +95,11 @@ export async function listen(words: readonly string[], library: Library): Promis
   relay?.end();
   if (ready === undefined) return 0;
   const [ticket] = ready;
+  // A ticket that names the relay says it by itself.
+  const also = way.via === undefined || relay !== undefined ? "" : " --transport quic-native";
   const ways = [
-    ...(ticket === undefined ? [] : [`  connect ${ticket}`]),
-    ...(name === undefined ? [] : [`  connect ${name} --signaling ${way.signaling}`]),
+    ...(ticket === undefined ? [] : [`  connect ${ticket}${also}`]),
+    ...(name === undefined ? [] : [`  connect ${name} --signaling ${way.signaling}${also}`]),
   ];
   status.tell({
     type: "ready",
@@ -126,12 +129,17 @@ function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via" | "viaToken"> & { 
     throw new UsageError("--answer goes with --signaling ticket");
   }
   if (via !== undefined) {
-    for (const name of ["signaling", "name", "allow", "token"]) {
+    if (signaling === "ticket") throw new UsageError("--via needs no --signaling ticket: nothing is to be pasted back");
+    for (const name of signaling === undefined ? ["name", "allow", "token"] : []) {
       if (args.values(name).length > 0) {
-        throw new UsageError(`--${name} does not go with --via: whoever holds the ticket may call, and needs no hub`);
+        throw new UsageError(`--${name} is for the hub: give --signaling besides --via`);
       }
     }
-    return { via, ...(token === undefined ? {} : { viaToken: token }) };
+    return {
+      via,
+      ...(signaling === undefined ? {} : { signaling }),
+      ...(token === undefined ? {} : { viaToken: token }),
+    };
   }
   if (token !== undefined) throw new UsageError("--via-token goes with --via");
   if (signaling === undefined) {

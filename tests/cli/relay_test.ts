@@ -99,6 +99,29 @@ Deno.test("a ticket whose relay is gone: exit code 1, and whom to ask", async ()
   match(stderr, /^error: No connection: nobody answered at the relayed address 127\.0\.0\.1:\d+; ask the peer/m);
 });
 
+Deno.test("with a hub besides, a listener at a relay is called by name, or by the hub's ticket", async () => {
+  const { service, via } = await startRelay();
+  await using _ = service;
+  const words = [...service.peerWords, "--transport", "quic-native"];
+  await using listener = new Command(
+    ["listen", "--via", via, ...words, "--name", "bob", "--allow", "any", "--echo"],
+  );
+  const { ticket, name } = await listener.fact("ready");
+  strictEqual(name, "bob");
+  for (const peer of ["bob", String(ticket)]) {
+    await using caller = new Command(["connect", peer, ...words]);
+    const connected = await caller.fact("connected");
+    strictEqual(connected["transport"], "quic-native");
+    strictEqual(kindOf(connected["path"]), "relayed");
+    await caller.fact("path");
+    await caller.write(`to ${peer}`);
+    await caller.endInput();
+    const { code, stdout } = await caller.ended();
+    strictEqual(code, 0, caller.log + listener.log);
+    strictEqual(new TextDecoder().decode(stdout), `to ${peer}`);
+  }
+});
+
 Deno.test("a second caller of a listener through a relay is told busy", async () => {
   const { service, via } = await startRelay();
   await using _ = service;
@@ -131,8 +154,8 @@ Deno.test("options of relays that do not go together are wrong usage", async () 
   const via = `https://127.0.0.1:9#${"ab".repeat(32)}`;
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [["listen", "--via", "https://relay.example"], /it is not https:\/\/IP:PORT#SHA-256, as serve prints it/],
-    [["listen", "--via", via, "--signaling", "ws://127.0.0.1:9"], /--signaling does not go with --via/],
-    [["listen", "--via", via, "--name", "bob"], /--name does not go with --via/],
+    [["listen", "--via", via, "--signaling", "ticket"], /--via needs no --signaling ticket/],
+    [["listen", "--via", via, "--name", "bob"], /--name is for the hub: give --signaling besides --via/],
     [["listen", "--via", via, "--transport", "ice-then-quic"], /Cannot use ice-then-quic through a relay/],
     [["listen", "--via-token", "sesame", "--signaling", "ticket"], /--via-token goes with --via/],
     [["listen", "--signaling", "ticket", "--transport", "quic-native"], /--transport quic-native goes with --via/],
