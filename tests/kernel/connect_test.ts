@@ -15,8 +15,10 @@ const skipped = reason === undefined ? "" : ` [skipped: ${reason}]`;
 
 const HUB = `${PUBLIC_ADDRESSES[0]}:8080`;
 const FILE_BYTES = 3_000_000;
-/** A pair that cannot connect says so within this time, the start of the runtime included. */
+/** A pair that cannot connect says so within this time. */
 const MAX_FAILURE_MS = 10_000;
+/** What the start of the runtime may take of a busy machine, of which nothing is promised. */
+const MAX_START_MS = 10_000;
 
 interface Peers {
   readonly listener: Program;
@@ -80,7 +82,8 @@ for (const [a, b] of CONNECTED) {
       const files = { toListener: file(1), toCaller: file(2) };
       const { listener, caller } = await start(network, files);
       const [callerEnd, listenerEnd] = await Promise.all([caller.output(), listener.output()]);
-      const log = `${caller.log}\n${listener.log}`;
+      const ended = callerEnd.code === 0 && listenerEnd.code === 0;
+      const log = `${caller.log}\n${listener.log}\n${ended ? "" : await network.describe()}`;
       deepStrictEqual([callerEnd.code, listenerEnd.code], [0, 0], log);
       strictEqual(sha256(listenerEnd.stdout), sha256(files.toListener), log);
       strictEqual(sha256(callerEnd.stdout), sha256(files.toCaller), log);
@@ -104,7 +107,7 @@ for (const [a, b] of NOT_CONNECTED) {
       const tookMs = performance.now() - startedAt;
       strictEqual(code, 1, caller.log);
       strictEqual(stdout.length, 0);
-      ok(tookMs <= MAX_FAILURE_MS, `it took ${tookMs} ms. ${caller.log}`);
+      ok(tookMs <= MAX_FAILURE_MS + MAX_START_MS, `it took ${tookMs} ms. ${caller.log}`);
       const { message } = await caller.fact("error");
       match(String(message), /^No direct path: .*NAT/);
     },

@@ -28,10 +28,14 @@ export const PUBLIC_ADDRESSES = ["198.51.100.1", "198.51.100.2"] as const;
 /** A UDP mapping and permission ends after so long without traffic. RFC 9000 §10.1.2 expects no more. */
 const UDP_TIMEOUT_SECONDS = 30;
 
-/** Namespaces of a run that was killed are swept by the next one: their names begin with this and a process ID. */
+/**
+ * Namespaces of a run that was killed are swept by the next one: their names begin with this, the process ID and the
+ * namespace in which that ID means something. A container that shares `/run/netns` with another sees processes of its own.
+ */
 const PREFIX = "traverse";
 
-let networkCount = 0;
+/** Written into the routers' counters, so that a call without a STUN answer tells on which way it was lost. */
+const STUN_PORT = 3478;
 
 /** A home: its client's namespace and addresses. */
 export interface Home {
@@ -57,7 +61,7 @@ export async function whyNotKernel(): Promise<string | undefined> {
       return `${program} is not installed (apt-get install nftables iproute2 procps)`;
     }
   }
-  const name = `${PREFIX}-${Deno.pid}-try`;
+  const name = uniquePrefix();
   try {
     await run(`ip netns add ${name}`);
     await run(`ip netns exec ${name} nft add table ip nat`);
@@ -91,7 +95,7 @@ export class KernelNetwork implements AsyncDisposable {
   /** Builds the network. Dispose of it, whatever happens. */
   static async build(a: NatKind, b: NatKind): Promise<KernelNetwork> {
     await sweep();
-    const network = new KernelNetwork(`${PREFIX}-${Deno.pid}-${++networkCount}`, [a, b]);
+    const network = new KernelNetwork(uniquePrefix(), [a, b]);
     try {
       await network.#build();
     } catch (error) {
@@ -108,6 +112,35 @@ export class KernelNetwork implements AsyncDisposable {
     this.#children.add(child);
     child.status.then(() => this.#children.delete(child));
     return child;
+  }
+
+  /** Cuts, or heals, the way between the two homes; the public segment stays within reach of both. */
+  async cutBetweenHomes(isCut: boolean): Promise<void> {
+    const rule = `ip saddr ${this.b.outside} drop; ip daddr ${this.b.outside} drop`;
+    await run(
+      `ip netns exec ${this.a.router} nft -f -`,
+      isCut
+        ? `table ip cut {
+  chain forward {
+    type filter hook forward priority -10; policy accept;
+    ${rule}
+  }
+}
+`
+        : "delete table ip cut\n",
+    );
+  }
+
+  /** What the routers have counted and know of UDP, for the message of a test that failed. */
+  async describe(): Promise<string> {
+    const parts: string[] = [];
+    for (const { kind, router } of [this.a, this.b]) {
+      for (const command of ["nft list ruleset", "cat /proc/net/nf_conntrack", "ip neighbour"]) {
+        const text = await run(`ip netns exec ${router} ${command}`).catch((error) => String(error));
+        parts.push(`${kind}, ${command}:\n${text}`);
+      }
+    }
+    return parts.join("\n");
   }
 
   /** Ends every program started here and removes the namespaces with all that is in them. */
@@ -129,7 +162,8 @@ export class KernelNetwork implements AsyncDisposable {
       await run(`ip netns add ${name}`);
       await run(`ip -n ${name} link set lo up`);
     }
-    await run(`ip -n ${segment} link add segment type bridge`);
+    // A bridge without an address of its own takes one of its ports', another one when a port comes.
+    await run(`ip link add segment netns ${segment} address 02:00:5e:00:53:01 type bridge`);
     for (const address of PUBLIC_ADDRESSES) await run(`ip -n ${segment} address add ${address}/24 dev segment`);
     await run(`ip -n ${segment} link set segment up`);
     await this.#buildHome(this.a, "home-a");
@@ -192,6 +226,8 @@ table ip traverse {
   }
   chain forward {
     type filter hook forward priority filter; policy drop;
+    udp dport ${STUN_PORT} counter comment "questions to STUN"
+    udp sport ${STUN_PORT} counter comment "answers of STUN"
     ${
     looser === undefined ? "" : `iifname "lan" oifname "wan" meta l4proto udp update @permitted { ${looser.outbound} }`
   }
@@ -223,10 +259,20 @@ async function run(command: string, input?: string): Promise<string> {
   return decoder.decode(stdout);
 }
 
+/** For the names of one network's namespaces: no two have the same, in this process or after it. */
+function uniquePrefix(): string {
+  return `${PREFIX}-${pidNamespace()}-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+/** The namespace of our process ID, by its number. */
+function pidNamespace(): string {
+  return Deno.readLinkSync("/proc/self/ns/pid").replace(/\D/g, "");
+}
+
 /** Removes namespaces of runs that were killed. */
 async function sweep(): Promise<void> {
   for (const line of (await run("ip netns list")).split("\n")) {
-    const match = new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`).exec(line);
+    const match = new RegExp(`^(${PREFIX}-${pidNamespace()}-(\\d+)-\\S+)`).exec(line);
     if (match === null || Number(match[2]) === Deno.pid) continue;
     const isRunning = await Deno.stat(`/proc/${match[2]}`).then(() => true, () => false);
     if (!isRunning) await run(`ip netns del ${match[1]}`).catch(() => {});
