@@ -22,6 +22,8 @@ export const OUTER_UDP_PAYLOAD_BYTES = 1280;
 export const TUNNEL_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   ...DEFAULT_TRANSPORT_SETTINGS,
   maxUdpPayloadBytes: OUTER_UDP_PAYLOAD_BYTES,
+  // A path that carries less is found out by the first datagram, not by the first that matters.
+  initialDatagramBytes: OUTER_UDP_PAYLOAD_BYTES,
   // Streams carry capsules of some bytes; content is in datagrams.
   connectionWindowBytes: 256 * 1024,
   maxConnectionWindowBytes: 1024 * 1024,
