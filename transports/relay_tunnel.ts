@@ -133,7 +133,11 @@ export class RelayTunnel {
       transport: { ...TUNNEL_TRANSPORT_SETTINGS, keepAliveMs: TUNNEL_KEEP_ALIVE_MS },
     }, now);
     const http3 = new Http3Connection(quic, TUNNEL_HTTP3_OPTIONS);
-    const tunnel = new UdpTunnel(http3, { authority, ...(token === undefined ? {} : { token }) });
+    const tunnel = new UdpTunnel(http3, {
+      authority,
+      key: this.#host.node.identity,
+      ...(token === undefined ? {} : { token }),
+    });
     this.#outer = { quic, http3, tunnel };
     this.#host.wakeEndpoint();
   }
@@ -142,7 +146,11 @@ export class RelayTunnel {
     for (let event = http3.pollEvent(); event !== undefined; event = http3.pollEvent()) tunnel.handleEvent(event, now);
     for (let event = tunnel.pollEvent(); event !== undefined; event = tunnel.pollEvent()) {
       if (event.type === "open") this.#open(event.base, tunnel, now);
-      else this.#lose(REFUSALS.get(event.status ?? 0) ?? event.reason, now);
+      else {
+        this.#lose(REFUSALS.get(event.status ?? 0) ?? event.reason, now);
+        // Who has taken the port over would lose it again to us.
+        if (event.isReplaced) this.#retryAt = Infinity;
+      }
     }
     for (let inner = tunnel.pollDatagram(now); inner !== undefined; inner = tunnel.pollDatagram(now)) {
       this.#host.mux.handleDatagram(inner, now);
