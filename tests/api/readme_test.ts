@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { DEFAULT_RELAY_LIMITS } from "../../service/relay_limits.ts";
 import { codeBlocks, permissionTable } from "../support/readme.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -28,6 +29,21 @@ Deno.test("README's alias has what listen and connect need", () => {
   for (const command of ["serve", "listen", "connect", "candidates"]) {
     deepStrictEqual(new Set(permissionTable().get(command)!.flags), new Set(alias), command);
   }
+});
+
+Deno.test("README states the relay's defaults as they are", () => {
+  const { bytesPerDay, bytesPerSecond, keepMs, maxPorts, portsPerAddress, portsPerKey, strangersPerMinute } =
+    DEFAULT_RELAY_LIMITS;
+  const text = Deno.readTextFileSync(new URL("README.md", ROOT)).replaceAll(/\s+/g, " ");
+  for (
+    const stated of [
+      `${portsPerKey} port a key, ${portsPerAddress} ports an address`,
+      `${maxPorts} in all`,
+      `${bytesPerSecond * 8 / 1e6} Mb/s in each direction and ${bytesPerDay / 1024 ** 3} GiB a day a port`,
+      `${strangersPerMinute} unknown sources a minute`,
+      `kept for its key ${keepMs / 60_000} minutes after`,
+    ]
+  ) ok(text.includes(stated), stated);
 });
 
 Deno.test("What the documents link to and name is there", async () => {
