@@ -6,8 +6,9 @@
  */
 
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { KernelNetwork, type NatKind, PUBLIC_ADDRESSES, whyNotKernel } from "./namespaces.ts";
+import { file, sha256 } from "./files.ts";
+import { KernelNetwork, PUBLIC_ADDRESSES, whyNotKernel } from "./namespaces.ts";
+import { CONNECTED, NOT_CONNECTED } from "./pairs.ts";
 import { Program } from "./program.ts";
 
 const reason = await whyNotKernel();
@@ -43,43 +44,13 @@ async function start(
   return { listener, caller, startedAt };
 }
 
-function file(seed: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(FILE_BYTES);
-  let state = seed;
-  for (let i = 0; i < bytes.length; i++) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-/** Caller and listener that reach each other: spec of hole punching with probes from both sides. */
-const CONNECTED: readonly (readonly [NatKind, NatKind])[] = [
-  ["EIM+EIF", "EIM+EIF"],
-  ["EIM+ADF", "EIM+ADF"],
-  ["EIM+APDF", "EIM+APDF"],
-  ["APDM+APDF", "EIM+EIF"],
-  ["EIM+EIF", "APDM+APDF"],
-  ["APDM+APDF", "EIM+ADF"],
-];
-
-/** Both ports of one side, or of both, are unknown to the other until it is too late. */
-const NOT_CONNECTED: readonly (readonly [NatKind, NatKind])[] = [
-  ["EIM+APDF", "APDM+APDF"],
-  ["APDM+APDF", "APDM+APDF"],
-];
-
 for (const [a, b] of CONNECTED) {
   Deno.test({
     name: `A file each way, unharmed, from behind ${a} to behind ${b}${skipped}`,
     ignore: reason !== undefined,
     async fn(): Promise<void> {
       await using network = await KernelNetwork.build(a, b);
-      const files = { toListener: file(1), toCaller: file(2) };
+      const files = { toListener: file(1, FILE_BYTES), toCaller: file(2, FILE_BYTES) };
       const { listener, caller } = await start(network, files);
       const [callerEnd, listenerEnd] = await Promise.all([caller.output(), listener.output()]);
       const ended = callerEnd.code === 0 && listenerEnd.code === 0;
@@ -102,7 +73,10 @@ for (const [a, b] of NOT_CONNECTED) {
     ignore: reason !== undefined,
     async fn(): Promise<void> {
       await using network = await KernelNetwork.build(a, b);
-      const { caller, startedAt } = await start(network, { toListener: file(1), toCaller: file(2) });
+      const { caller, startedAt } = await start(network, {
+        toListener: file(1, FILE_BYTES),
+        toCaller: file(2, FILE_BYTES),
+      });
       const { code, stdout } = await caller.output();
       const tookMs = performance.now() - startedAt;
       strictEqual(code, 1, caller.log);

@@ -114,21 +114,26 @@ export class KernelNetwork implements AsyncDisposable {
     return child;
   }
 
-  /** Cuts, or heals, the way between the two homes; the public segment stays within reach of both. */
-  async cutBetweenHomes(isCut: boolean): Promise<void> {
-    const rule = `ip saddr ${this.b.outside} drop; ip daddr ${this.b.outside} drop`;
+  /** Cuts the way between the two homes, in both directions; the public segment stays within reach of both. */
+  async cutBetweenHomes(): Promise<void> {
     await run(
       `ip netns exec ${this.a.router} nft -f -`,
-      isCut
-        ? `table ip cut {
+      `
+table ip cut {
   chain forward {
     type filter hook forward priority -10; policy accept;
-    ${rule}
+    ip saddr ${this.b.outside} counter drop
+    ip daddr ${this.b.outside} counter drop
   }
 }
-`
-        : "delete table ip cut\n",
+`,
     );
+  }
+
+  /** How many packets the cut has met. */
+  async cutPackets(): Promise<number> {
+    const text = await run(`ip netns exec ${this.a.router} nft list table ip cut`);
+    return [...text.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   /** What the routers have counted and know of UDP, for the message of a test that failed. */

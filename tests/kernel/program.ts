@@ -20,12 +20,25 @@ export interface StatusLine {
   readonly [field: string]: unknown;
 }
 
+/** Tells the line that is wanted from others of its type. */
+export type IsWanted = (line: StatusLine) => boolean;
+
+interface Waiter {
+  readonly type: string;
+  readonly isWanted: IsWanted;
+  resolve(line: StatusLine): void;
+  reject(error: Error): void;
+}
+
+/** What a command reads: all at once, or as it comes. */
+export type Input = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+
 /** A running command. */
 export class Program {
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
   readonly #lines: string[] = [];
-  readonly #waiting: { readonly type: string; resolve(line: StatusLine): void; reject(error: Error): void }[] = [];
+  readonly #waiting: Waiter[] = [];
   readonly #facts: StatusLine[] = [];
   readonly #stdout: Promise<Uint8Array<ArrayBuffer>>;
   readonly #stderrEnd: Promise<void>;
@@ -36,7 +49,7 @@ export class Program {
    *
    * @param input What its stdin brings; nothing if it is left out.
    */
-  constructor(network: KernelNetwork, namespace: string, words: readonly string[], input?: Uint8Array<ArrayBuffer>) {
+  constructor(network: KernelNetwork, namespace: string, words: readonly string[], input?: Input) {
     this.#name = words[0] ?? "";
     this.#child = network.spawn(
       namespace,
@@ -49,11 +62,16 @@ export class Program {
   }
 
   /** The first line of this type, past or to come. @throws {Error} If the command ends without it. */
-  fact(type: string): Promise<StatusLine> {
-    const known = this.#facts.find((fact) => fact.type === type);
+  fact(type: string, isWanted: IsWanted = () => true): Promise<StatusLine> {
+    const known = this.facts(type).find(isWanted);
     if (known !== undefined) return Promise.resolve(known);
     if (this.#hasEnded) return Promise.reject(this.#endedWithout(type));
-    return new Promise((resolve, reject) => this.#waiting.push({ type, resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.push({ type, isWanted, resolve, reject }));
+  }
+
+  /** Every line of this type so far. */
+  facts(type: string): readonly StatusLine[] {
+    return this.#facts.filter((fact) => fact.type === type);
   }
 
   /** Exit code and all of stdout, once the command has ended. */
@@ -67,9 +85,9 @@ export class Program {
     return `${this.#name}:\n${this.#lines.join("\n")}`;
   }
 
-  async #feed(input: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #feed(input: Input): Promise<void> {
     try {
-      await new Blob([input]).stream().pipeTo(this.#child.stdin);
+      await (input instanceof Uint8Array ? new Blob([input]).stream() : input).pipeTo(this.#child.stdin);
     } catch {
       // It has ended before it read everything: its exit code tells.
     }
@@ -105,7 +123,8 @@ export class Program {
     const fact: StatusLine = JSON.parse(line);
     this.#facts.push(fact);
     for (let index = this.#waiting.length - 1; index >= 0; index--) {
-      if (this.#waiting[index]!.type === fact.type) this.#waiting.splice(index, 1)[0]!.resolve(fact);
+      const { type, isWanted } = this.#waiting[index]!;
+      if (type === fact.type && isWanted(fact)) this.#waiting.splice(index, 1)[0]!.resolve(fact);
     }
   }
 
