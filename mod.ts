@@ -32,6 +32,7 @@ import { resolveServer } from "./io/resolve.ts";
 import { parseAddress } from "./protocols/core/address.ts";
 import { randomBytes } from "./protocols/core/random.ts";
 import { Ed25519PrivateKey } from "./protocols/crypto/ed25519.ts";
+import { hmac } from "./protocols/crypto/hash.ts";
 import type { TransportSettings } from "./protocols/quic/config.ts";
 import { Hub } from "./service/hub.ts";
 import { ALLOW_TICKET_ONLY } from "./signaling/admission.ts";
@@ -297,7 +298,10 @@ export interface PeerOptions {
   readonly token?: string;
   /** STUN servers as `HOST:PORT`. Default: those in the ticket, else UDP 3478 on the hub's host; the hub may name more. */
   readonly stun?: readonly string[];
-  /** Seed of our Ed25519 key, 32 bytes: who we are to the peer. Default: a fresh one. */
+  /**
+   * Seed of our Ed25519 key, 32 bytes: who we are to the peer. Default: a fresh one. A ticket of a listener at a relay is
+   * the same for the same key there, for as long as the relay keeps its address.
+   */
   readonly key?: Uint8Array;
   /** The ALPN; both sides must say the same. @default {"q2q"} */
   readonly protocol?: string;
@@ -386,7 +390,7 @@ export function listen(options: ListenOptions): Listener {
     if (signaling !== undefined) {
       throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
     }
-    const token = randomBytes(host.random, TICKET_SECRET_BYTES);
+    const token = relayedTicketToken(host, access.authority, options);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
     return new Listener(node, { listener, maxSessions, relay: { access, token } });
@@ -399,6 +403,16 @@ export function listen(options: ListenOptions): Listener {
   const suited = access === undefined ? options : throughRelay(options);
   const node = nodeOptions(host, context, signaling, stunServers, suited);
   return new Listener(node, { listener, maxSessions, ...(access === undefined ? {} : { relay: { access } }) });
+}
+
+/**
+ * What holders of a ticket that names an address at a relay show there. With a key that is kept it is the same each time, as
+ * is the address that the relay keeps for the key: such a ticket outlives a restart.
+ */
+function relayedTicketToken(host: Host, authority: string, { key }: PeerOptions): Uint8Array {
+  if (key === undefined) return randomBytes(host.random, TICKET_SECRET_BYTES);
+  const text = new TextEncoder().encode(`traverse 1 relayed ticket\0${authority}`);
+  return hmac("SHA-256", key, text).subarray(0, TICKET_SECRET_BYTES);
 }
 
 function machineContext(host: Host, { key, loopback }: PeerOptions): MachineContext {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { Command, run, startHub } from "../support/command.ts";
 import type { RunningHub } from "../support/command.ts";
 
@@ -97,6 +97,29 @@ Deno.test("a ticket whose relay is gone: exit code 1, and whom to ask", async ()
   const { code, stderr } = await run(["connect", String(ticket), "--loopback"]);
   strictEqual(code, 1, stderr);
   match(stderr, /^error: No connection: nobody answered at the relayed address 127\.0\.0\.1:\d+; ask the peer/m);
+});
+
+Deno.test("a listener with a key that comes back finds its port at the relay, and its ticket holds", async () => {
+  const folder = await Deno.makeTempDir();
+  const key = `${folder}/key`;
+  {
+    strictEqual((await run(["identity", "--key", key])).code, 0);
+    const { service, via } = await startRelay();
+    await using _ = service;
+    const words = ["listen", "--via", via, "--key", key, "--loopback", "--json", "--once"];
+    const first = new Command(words);
+    const { ticket } = await first.fact("ready");
+    await first[Symbol.asyncDispose]();
+    await using second = new Command(words, { input: "here again" });
+    strictEqual((await second.fact("ready"))["ticket"], ticket, second.log);
+    const { code, stdout, stderr } = await run(["connect", String(ticket), "--loopback"]);
+    strictEqual(code, 0, stderr);
+    strictEqual(new TextDecoder().decode(stdout), "here again");
+    // Another key gets another port.
+    await using other = new Command(["listen", "--via", via, "--loopback", "--json"]);
+    notStrictEqual((await other.fact("ready"))["ticket"], ticket);
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("with a hub besides, a listener at a relay is called by name, or by the hub's ticket", async () => {
