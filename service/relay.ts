@@ -10,18 +10,12 @@ import { type Address, addressOf } from "../protocols/core/address.ts";
 import type { Base, Datagram, Machine } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
 import { Ed25519PublicKey } from "../protocols/crypto/ed25519.ts";
-import { Http3Connection } from "../protocols/http3/connection.ts";
-import type { Http3ErrorName } from "../protocols/http3/errors.ts";
+import { HTTP3_ERROR, type Http3ErrorName } from "../protocols/http3/errors.ts";
 import type { Http3Event } from "../protocols/http3/events.ts";
 import { type RequestHead, singleField } from "../protocols/http3/message.ts";
 import { readBindRequest } from "../protocols/masque/bind_request.ts";
 import { BoundPort, type PortPolicy } from "../protocols/masque/bound_port.ts";
-import {
-  HTTP3_ALPN,
-  REPLACED_ERROR,
-  TUNNEL_HTTP3_OPTIONS,
-  TUNNEL_TRANSPORT_SETTINGS,
-} from "../protocols/masque/config.ts";
+import { HTTP3_ALPN, REPLACED_ERROR, TUNNEL_TRANSPORT_SETTINGS } from "../protocols/masque/config.ts";
 import { KEY_PROOF_FIELD, keyProofMessage, parseKeyProof } from "../protocols/masque/key_proof.ts";
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
@@ -29,6 +23,7 @@ import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import { Fifo } from "../protocols/quic/fifo.ts";
 import type { Credential } from "../protocols/tls/certificates.ts";
 import { DEFAULT_CIPHER_SUITES } from "../protocols/tls/config.ts";
+import { type RelayClient, RelayClients } from "./relay_clients.ts";
 import { DEFAULT_RELAY_LIMITS, refuseTarget, type RelayLimits, type RelayPlace } from "./relay_limits.ts";
 import { type PortBinder, type RelayPort, RelayPorts } from "./relay_ports.ts";
 import { authorize, type RelayAccess } from "./relay_token.ts";
@@ -69,17 +64,9 @@ export type RelayCounter =
   | "refused_access"
   | "refused_limit"
   | "refused_request"
+  | "refused_connections"
+  | "closed_unused"
   | "dropped_kept";
-
-/** One connection from a client. */
-interface RelayClient {
-  readonly quic: QuicConnection;
-  readonly http3: Http3Connection;
-  /** By stream. */
-  readonly ports: Map<number, RelayPort>;
-  /** Waits in the list of those with datagrams to read. */
-  isReadable: boolean;
-}
 
 /** The relay. Its own datagrams and those of its ports come in by `handleDatagram`. */
 export class Relay implements Machine<RelayEvent> {
@@ -88,7 +75,7 @@ export class Relay implements Machine<RelayEvent> {
   readonly #endpoint: QuicEndpoint;
   readonly #ports: RelayPorts;
   readonly #place: RelayPlace;
-  readonly #clients = new Map<QuicConnection, RelayClient>();
+  readonly #clients = new RelayClients();
   // Each client is in it at most once.
   readonly #readable = new Fifo<RelayClient>();
   /** Ports with datagrams that came in capsules: as many as `BoundPort` keeps, of those that exist. */
@@ -162,6 +149,10 @@ export class Relay implements Machine<RelayEvent> {
     this.#now = now;
     this.#endpoint.handleTimeout(now);
     this.#ports.expire(now);
+    for (let unused = this.#clients.takeExpired(now); unused !== undefined; unused = this.#clients.takeExpired(now)) {
+      this.#count("closed_unused");
+      unused.http3.close(now);
+    }
   }
 
   /** Closes the ports; the sockets for tunnels stay as they are. */
@@ -177,16 +168,13 @@ export class Relay implements Machine<RelayEvent> {
   pollEvent(): RelayEvent | undefined {
     for (let event = this.#endpoint.pollEvent(); event !== undefined; event = this.#endpoint.pollEvent()) {
       if (event.type === "incoming") {
-        const http3 = new Http3Connection(event.connection, TUNNEL_HTTP3_OPTIONS);
-        this.#clients.set(event.connection, {
-          quic: event.connection,
-          http3,
-          ports: new Map(),
-          isReadable: false,
-        });
+        if (this.#clients.add(event.connection, this.#now) === undefined) {
+          this.#count("refused_connections");
+          event.connection.close(HTTP3_ERROR.H3_EXCESSIVE_LOAD, "Too many connections from this address", this.#now);
+        }
         continue;
       }
-      const client = this.#clients.get(event.connection);
+      const client = this.#clients.of(event.connection);
       if (client === undefined) continue;
       client.http3.handleEvent(event.event, this.#now);
       this.#drain(client);
@@ -195,8 +183,12 @@ export class Relay implements Machine<RelayEvent> {
   }
 
   pollTimeout(): number | undefined {
-    const [a, b] = [this.#endpoint.pollTimeout(), this.#ports.expiresAt];
-    return a === undefined || b === undefined ? a ?? b : Math.min(a, b);
+    const at = Math.min(
+      this.#endpoint.pollTimeout() ?? Infinity,
+      this.#ports.expiresAt ?? Infinity,
+      this.#clients.expiresAt ?? Infinity,
+    );
+    return at === Infinity ? undefined : at;
   }
 
   /** The next datagram that a port sends. */
@@ -245,7 +237,7 @@ export class Relay implements Machine<RelayEvent> {
         return this.#readable.push(client);
       case "closed":
         for (const streamId of [...client.ports.keys()]) this.#endTunnel(client, streamId);
-        this.#clients.delete(client.quic);
+        this.#clients.delete(client);
         return;
       case "settings":
       case "informational":
@@ -285,6 +277,7 @@ export class Relay implements Machine<RelayEvent> {
     port.tunnel = tunnel;
     this.#holders.set(tunnel, client);
     client.ports.set(streamId, port);
+    this.#clients.update(client, this.#now);
     this.#count(isKept ? "resumed" : "opened");
     this.#events.push({ type: "portOpened", publicAddress, isKept });
   }
@@ -300,9 +293,11 @@ export class Relay implements Machine<RelayEvent> {
   #letGo(tunnel: BoundPort, code?: Http3ErrorName): void {
     addDrops(this.#drops, tunnel);
     this.#fromCapsules.delete(tunnel);
-    this.#holders.get(tunnel)?.ports.delete(tunnel.streamId);
+    const client = this.#holders.get(tunnel);
     this.#holders.delete(tunnel);
     tunnel.close(code);
+    client?.ports.delete(tunnel.streamId);
+    if (client !== undefined) this.#clients.update(client, this.#now);
   }
 
   #policyOf(port: RelayPort): PortPolicy {

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { VirtualNetwork } from "../../lab/mod.ts";
 import { addressOf } from "../../protocols/core/address.ts";
 import type { Address } from "../../protocols/core/address.ts";
+import { MAX_CONNECTIONS_PER_ADDRESS, UNUSED_CONNECTION_MS } from "../../service/relay_clients.ts";
 import { DEFAULT_RELAY_LIMITS } from "../../service/relay_limits.ts";
 import { issueRelayToken, RELAY_TOKEN_LIFETIME_MS } from "../../service/relay_token.ts";
 import { testKey } from "../support/quic_pair.ts";
@@ -318,4 +319,29 @@ Deno.test("Relay tells a tunnel where its packets come from (draft-ietf-quic-add
   untilOpen(net, b);
   net.run({ until: net.now + 1000 });
   deepStrictEqual(b.observed.map(({ host }) => host), [nat.address]);
+});
+
+Deno.test("Relay closes a connection that has had no port for a while, and takes so many of one address", () => {
+  const net = new VirtualNetwork({ seed: 16 });
+  const relay = startRelay(net.host("relay"), { access: { token: "secret", isOpen: false } });
+  const nat = net.nat();
+  const count = MAX_CONNECTIONS_PER_ADDRESS + 3;
+  const refused = Array.from(
+    { length: count },
+    (_, i) => new TunnelPeer(net.host(`b${i}`, { behind: nat }), relay, { outer: { keepAliveMs: 1000 } }),
+  );
+  const user = new TunnelPeer(net.host("c"), relay, { token: "secret" });
+  untilOpen(net, user);
+  net.run({ until: net.now + 1000 });
+  strictEqual(refused.filter(({ closed }) => closed?.status === 401).length, MAX_CONNECTIONS_PER_ADDRESS);
+  strictEqual(relay.relay.counters.get("refused_connections"), 3);
+  strictEqual(relay.relay.sizes.connections, MAX_CONNECTIONS_PER_ADDRESS + 1);
+  net.run({ until: net.now + UNUSED_CONNECTION_MS });
+  strictEqual(relay.relay.counters.get("closed_unused"), MAX_CONNECTIONS_PER_ADDRESS);
+  deepStrictEqual(relay.relay.sizes, { connections: 1, ports: 1, keptPorts: 0 });
+  // A tunnel that has ended does not hold its connection either.
+  user.tunnel.close();
+  user.driver.drain();
+  net.run({ until: net.now + UNUSED_CONNECTION_MS + 1000 });
+  strictEqual(relay.relay.sizes.connections, 0);
 });
