@@ -10,7 +10,6 @@ import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
-import type { PathKey } from "../protocols/quic/path.ts";
 import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
 import { callToken, isRelayedPath, traversalSettings } from "./quic_native_settings.ts";
@@ -40,8 +39,6 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
   /** Addresses of ours found so far. */
   #known: LocalCandidate[] = [];
   #times: CallTimes = {};
-  /** A direct path that waits for the handshake to be confirmed. */
-  #found: PathKey | undefined;
   #state: State;
 
   constructor(transport: string, target: Target, shell: TraversalShell<CallerEvent>) {
@@ -178,20 +175,12 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
       const { base, address, remote } = event;
       if (address !== base.local) this.onCandidate({ type: "srflx", address, base, server: remote }, now);
     }
-    this.#followPaths(connection, event, now);
+    if (event.type === "pathFound") {
+      connection.migrate(event.base, event.remote, now);
+      this.#shell.wakeEndpoint();
+    }
     if (this.#state.name === "established") this.#onSessionEvent(connection, event, now);
     else if (this.#state.name === "dialling") this.#onHandshakeEvent(connection, event, now);
-  }
-
-  /** Moves to the path that NAT traversal has found. RFC 9000 §9: not before the handshake is confirmed. */
-  #followPaths(connection: QuicConnection, event: ConnectionEvent, now: number): void {
-    if (event.type === "pathFound") this.#found = event;
-    else if (event.type === "pathFailed" && this.#found !== undefined && isSamePath(event, this.#found)) {
-      this.#found = undefined;
-    } else if (event.type !== "handshakeConfirmed") return;
-    if (this.#found === undefined || !connection.migrate(this.#found.base, this.#found.remote, now)) return;
-    this.#found = undefined;
-    this.#shell.wakeEndpoint();
   }
 
   get #connection(): QuicConnection | undefined {
@@ -279,8 +268,4 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
     // In the constructor there is nothing to stop yet, and nothing is made of what gathering finds afterwards.
     this.#shell.gathering?.stop();
   }
-}
-
-function isSamePath(one: PathKey, other: PathKey): boolean {
-  return one.base === other.base && one.remote === other.remote;
 }
