@@ -29,7 +29,7 @@ export interface TransportSettings {
   readonly idleTimeoutMs: number;
   /** A PING is sent when nothing was sent or received for so long; `undefined`: never. RFC 9000 §10.1.2. */
   readonly keepAliveMs: number | undefined;
-  /** UDP payload used once the handshake is done, 1200 to 1452; before, and as long as unsure, 1200. */
+  /** Largest UDP payload that is tried once the handshake is done, `initialDatagramBytes` to 1452: RFC 9000 §14.3. */
   readonly maxUdpPayloadBytes: number;
   /**
    * UDP payload from the first Initial on, 1200 to `maxUdpPayloadBytes`: a path that carries less is not usable at all. A
@@ -65,8 +65,8 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   // As long as many NATs keep a mapping.
   idleTimeoutMs: 30_000,
   keepAliveMs: undefined,
-  // What RFC 9000 §14.1 lets every path carry. More needs a caller who knows the path, until sizes are probed for.
-  maxUdpPayloadBytes: 1200,
+  maxUdpPayloadBytes: MAX_UDP_PAYLOAD_BYTES,
+  // What RFC 9000 §14.1 lets every path carry.
   initialDatagramBytes: 1200,
   // 1 MiB is 50 Mbit/s at 155 ms before the window has grown; 8 MiB, at most, is 400 Mbit/s. The connection has half as
   // much again, so that one stream that is not read does not stop the others.

@@ -9,7 +9,7 @@ import { unreachable } from "../core/unreachable.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { checkConnectionIds } from "./handshake.ts";
 import type { HandshakeEvent } from "./handshake.ts";
-import { discardSpace } from "./recovery.ts";
+import { discardSpace, useDatagramSize } from "./recovery.ts";
 import type { TransportParameters } from "./transport_parameters.ts";
 
 /** Takes up what TLS has to tell. To be called after everything that TLS was given. @throws {TransportError} */
@@ -29,12 +29,10 @@ export function confirmHandshake(parts: ConnectionParts, now: number): void {
   parts.events.push({ type: "handshakeConfirmed" });
 }
 
-/** Goes on to the datagram size that settings, peer and the base of the path in use allow. */
-export function useDatagramSize(parts: ConnectionParts): void {
-  const { mtu, handshake, paths, congestion, pacer } = parts;
-  mtu.onPath(handshake.peerParameters?.maxUdpPayloadSize ?? 0, paths.active.base.maxPayloadBytes);
-  congestion.setMaxDatagramBytes(mtu.currentBytes);
-  pacer.setMaxDatagramBytes(mtu.currentBytes);
+/** Goes on to the datagram size of the path that has come into use. */
+export function usePathMtu(parts: ConnectionParts): void {
+  parts.mtu.onPath(parts.paths.active, parts.handshake.peerParameters?.maxUdpPayloadSize ?? 0);
+  useDatagramSize(parts);
 }
 
 function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: number): void {
@@ -52,7 +50,7 @@ function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: nu
       break;
     case "handshakeComplete":
       parts.state.enterEstablished();
-      useDatagramSize(parts);
+      usePathMtu(parts);
       // NEW_CONNECTION_ID goes only into 1-RTT packets, so there is no use for more IDs earlier.
       parts.localIds.setLimit(parts.handshake.peerParameters?.activeConnectionIdLimit ?? 2);
       parts.events.push({

@@ -75,6 +75,9 @@ export class LossDetection {
   #lastEventAt = 0;
   #newestAckedSentAt = -Infinity;
   #pathChangedAt = -Infinity;
+  /** The time threshold, as it is and as it was on the path that was left: RFC 9002 §6.1.2. */
+  #lossDelayMs = 0;
+  #previousLossDelayMs = 0;
 
   constructor(options: LossDetectionOptions) {
     this.#role = options.role;
@@ -145,6 +148,8 @@ export class LossDetection {
     this.#ptoCount = 0;
     this.#newestAckedSentAt = -Infinity;
     this.#pathChangedAt = now;
+    this.#previousLossDelayMs = this.#lossDelayMs;
+    for (const state of this.#spaces) state.startPath();
   }
 
   /** Something outside QUIC showed that the peer can be reached now: the backoff starts over. */
@@ -287,6 +292,9 @@ export class LossDetection {
     for (let i = 0; i < outcome.ackedCount; i++) {
       const packet = outcome.acked[i]!;
       sent.remove(packet.packetNumber);
+      if (packet.packetNumber < state.pathStart) {
+        state.largestAcknowledgedBefore = Math.max(state.largestAcknowledgedBefore, packet.packetNumber);
+      }
       if (packet.isAckEliciting) {
         hasAckEliciting = true;
         state.ackElicitingInFlight--;
@@ -310,6 +318,10 @@ export class LossDetection {
     const { sent, largestAcknowledged } = state;
     const rtt = this.#rtt;
     const lossDelayMs = Math.max(TIME_THRESHOLD * Math.max(rtt.latestMs, rtt.smoothedMs), GRANULARITY_MS);
+    this.#lossDelayMs = lossDelayMs;
+    // Packets of a path that was left still arrive, as late as its round trip has it, and are overtaken by those of the new
+    // one: what is known of the new path does not tell that they are lost (RFC 9000 §9.4).
+    const previousLossDelayMs = Math.max(lossDelayMs, this.#previousLossDelayMs);
     const congestionPeriodMs = PERSISTENT_CONGESTION_THRESHOLD * this.ptoMs;
     const firstSampleAt = rtt.firstSampleAt ?? Infinity;
     // Start of the run of lost packets with nothing acknowledged between: RFC 9002 §7.6.2.
@@ -321,8 +333,10 @@ export class LossDetection {
         if (!sent.isSkipped(n)) runStartedAt = undefined;
         continue;
       }
-      const lossAt = packet.sentAt + lossDelayMs;
-      if (lossAt > now && largestAcknowledged < n + PACKET_THRESHOLD) {
+      const isOfPathBefore = n < state.pathStart;
+      const lossAt = packet.sentAt + (isOfPathBefore ? previousLossDelayMs : lossDelayMs);
+      const newestAcked = isOfPathBefore ? state.largestAcknowledgedBefore : largestAcknowledged;
+      if (lossAt > now && newestAcked < n + PACKET_THRESHOLD) {
         if (state.lossAt === undefined || lossAt < state.lossAt) state.lossAt = lossAt;
         runStartedAt = undefined;
         continue;
@@ -330,7 +344,7 @@ export class LossDetection {
       outcome.addLost(packet);
       if (!packet.isAckEliciting) continue;
       state.ackElicitingInFlight--;
-      if (packet.pathId !== this.#pathId || packet.sentAt <= firstSampleAt) continue;
+      if (packet.pathId !== this.#pathId || packet.sentAt <= firstSampleAt || packet.isMtuProbe) continue;
       if (runStartedAt === undefined) runStartedAt = packet.sentAt;
       else if (packet.sentAt - runStartedAt > congestionPeriodMs) outcome.isPersistentCongestion = true;
     }
@@ -376,6 +390,9 @@ class SpaceState {
   readonly space: PacketNumberSpace;
   readonly sent = new SentPackets();
   largestAcknowledged = -1;
+  /** The first number of the path in use, and the largest below it that was acknowledged. */
+  pathStart = 0;
+  largestAcknowledgedBefore = -1;
   ackElicitingInFlight = 0;
   lastAckElicitingSentAt = 0;
   /** When the next packet is lost by time, `undefined` if none waits for that. */
@@ -396,6 +413,12 @@ class SpaceState {
     while (n < this.sent.next && this.sent.find(n)?.isAckEliciting !== true) n++;
     this.#oldestAckEliciting = n;
     return this.sent.find(n)?.sentAt;
+  }
+
+  /** What follows goes out on another path. */
+  startPath(): void {
+    this.pathStart = this.sent.next;
+    this.largestAcknowledgedBefore = this.largestAcknowledged;
   }
 
   /** Forgets all packets. @returns The bytes of them that were in flight on the path. */

@@ -6,7 +6,7 @@
  */
 
 import type { ConnectionParts } from "./connection_parts.ts";
-import { useDatagramSize } from "./establishment.ts";
+import { usePathMtu } from "./establishment.ts";
 import type { Path, PathKey } from "./path.ts";
 import { INITIAL_RTT_MS } from "./rtt.ts";
 import { finish } from "./termination.ts";
@@ -321,7 +321,7 @@ function changePath(parts: ConnectionParts, previous: Path, now: number): void {
     // RFC 9002 §6.2.2: what its validation has measured is the best guess, and no sample.
     parts.rtt.reset(path.rttMs ?? INITIAL_RTT_MS);
     parts.loss.onPathChanged(id, now);
-  }
-  useDatagramSize(parts);
+  } else if (previous.mtu !== undefined) path.mtu ??= previous.mtu;
+  usePathMtu(parts);
   parts.events.push({ type: "pathChanged", base: path.base, remote: path.remote });
 }

@@ -10,6 +10,7 @@ import { equalBytes } from "../core/bytes.ts";
 import type { Base } from "../core/machine.ts";
 import { randomBytes } from "../core/random.ts";
 import type { Random } from "../core/random.ts";
+import type { PathMtu } from "./mtu.ts";
 
 /** RFC 9000 §8.1: what may be sent to an address that is not validated, per byte received from it. */
 const AMPLIFICATION_FACTOR = 3;
@@ -42,6 +43,8 @@ export class Path implements PathKey {
   usedSince = -Infinity;
   /** When it is given up, `undefined` if it is not: what was sent here may still be under way. */
   abandonAt: number | undefined;
+  /** What is known of the datagram size that it carries, once it was in use. */
+  mtu: PathMtu | undefined;
   /** Time there and back, as far as it was measured. */
   rttMs: number | undefined;
   #isValidated: boolean;

@@ -12,6 +12,9 @@ import type { LossOutcome } from "./loss_detection.ts";
 import type { PacketSpace } from "./packet_space.ts";
 import type { SentPacket } from "./sent_packet.ts";
 
+/** Probe timeouts in a row after which the datagram size is doubted. */
+const SILENT_PROBE_TIMEOUTS = 2;
+
 /** An ACK frame came in: RFC 9000 §19.3. @throws {TransportError} PROTOCOL_VIOLATION if it names what was never sent. */
 export function onAck(parts: ConnectionParts, space: PacketSpace, ack: AckFrame, now: number): void {
   // RFC 9000 §13.2.5: the delay in Initial and Handshake packets means nothing, and the exponent is not known there.
@@ -28,6 +31,8 @@ export function onLossTimeout(parts: ConnectionParts, now: number): void {
   const { probeSpace, probePackets } = outcome;
   applyOutcome(parts, undefined, outcome, now);
   if (probeSpace === undefined) return;
+  // RFC 8899 §4.3: that nothing is answered may be for the size. Two timeouts are not chance any more.
+  if (parts.loss.ptoCount >= SILENT_PROBE_TIMEOUTS && parts.mtu.path.onSilence(now)) useDatagramSize(parts);
   const space = parts.spaces[probeSpace];
   space.requestProbes(probePackets);
   // RFC 9002 §6.2.4: a probe carries data where there is some, so that it repairs while it asks.
@@ -55,20 +60,52 @@ function applyOutcome(
   now: number,
 ): void {
   const epoch = parts.epoch.id;
+  const pathMtu = parts.mtu.path;
   for (let i = 0; i < outcome.ackedCount; i++) {
     const packet = outcome.acked[i]!;
-    if (packet.pathId === epoch) parts.congestion.onPacketAcked(packet, now);
+    if (packet.pathId === epoch) {
+      parts.congestion.onPacketAcked(packet, now);
+      pathMtu.onAcked(packet.bytes);
+      if (packet.isMtuProbe) onMtuProbeAcked(parts);
+    }
     // RFC 9000 §13.2.4: what the peer has seen acknowledged is not acknowledged again.
     if (packet.largestAcknowledged >= 0) space?.received.onAckAcknowledged(packet.largestAcknowledged);
     onPacketAcked(parts, packet);
   }
+  let isLargeLost = false;
   for (let i = 0; i < outcome.lostCount; i++) {
     const packet = outcome.lost[i]!;
-    if (packet.pathId === epoch) parts.congestion.onPacketLost(packet, now);
+    if (packet.isMtuProbe) {
+      onMtuProbeLost(parts, packet);
+      continue;
+    }
+    if (packet.pathId === epoch) {
+      parts.congestion.onPacketLost(packet, now);
+      if (packet.bytes > pathMtu.baseBytes) isLargeLost = true;
+    }
     if (packet.isAckEliciting) parts.counters.lostPackets++;
     onPacketLost(parts, packet);
   }
   if (outcome.isPersistentCongestion) parts.congestion.onPersistentCongestion();
+  if (isLargeLost && pathMtu.onLargeLost(now)) useDatagramSize(parts);
+}
+
+function onMtuProbeAcked(parts: ConnectionParts): void {
+  parts.mtu.path.onProbeAcked();
+  useDatagramSize(parts);
+}
+
+/** RFC 9000 §14.4: it was too large for the path, most likely; congestion control forgets that it ever left. */
+function onMtuProbeLost({ congestion, epoch, mtu }: ConnectionParts, packet: SentPacket): void {
+  if (packet.pathId !== epoch.id) return;
+  congestion.onDiscarded(packet.bytes);
+  mtu.path.onProbeLost();
+}
+
+/** The datagram size in use has changed. */
+export function useDatagramSize({ congestion, mtu, pacer }: ConnectionParts): void {
+  congestion.setMaxDatagramBytes(mtu.currentBytes);
+  pacer.setMaxDatagramBytes(mtu.currentBytes);
 }
 
 function onPacketAcked(parts: ConnectionParts, packet: SentPacket): void {

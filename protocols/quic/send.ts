@@ -10,6 +10,7 @@ import type { Writer } from "../core/writer.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import type { CloseFrame } from "./connection_state.ts";
+import { MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
 import {
   DATAGRAM_HEADER_BYTES,
   MAX_REASON_BYTES,
@@ -39,6 +40,7 @@ import {
 } from "./frame_writer.ts";
 import type { Extensions } from "./extensions.ts";
 import { claimConnectionId } from "./migration.ts";
+import { SEARCH_AFTER_BYTES } from "./mtu.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
 import { PacketBuilder } from "./packet_builder.ts";
 import type { PacketSpace } from "./packet_space.ts";
@@ -109,7 +111,37 @@ export class Sender {
       const transmission = this.#transmitTraversalProbe(buffer, now);
       if (transmission !== undefined) return transmission;
     }
+    if (parts.mtu.path.probeAt <= now && parts.counters.sentBytes >= SEARCH_AFTER_BYTES) {
+      const transmission = this.#transmitMtuProbe(buffer, now);
+      if (transmission !== undefined) return transmission;
+    }
     return this.#transmitRun(buffer, now);
+  }
+
+  /**
+   * A datagram larger than those in use: RFC 9000 §14.4. It takes its part of the window, and of the probe timeout: what is
+   * in flight must not stay there, however little else is said.
+   */
+  #transmitMtuProbe(buffer: Uint8Array, now: number): Transmission | undefined {
+    const { congestion, epoch, mtu, paths: { active }, remoteIds, spaces, state } = this.#parts;
+    if (!state.isConfirmed || !active.isValidated || congestion.availableBytes < MAX_UDP_PAYLOAD_BYTES) {
+      return undefined;
+    }
+    const bytes = mtu.path.takeProbe(now);
+    if (bytes === undefined) return undefined;
+    const builder = this.#builder;
+    builder.begin(buffer, 0, bytes, remoteIds.current);
+    if (!builder.open(spaces.Application)) {
+      mtu.path.forgetProbe();
+      return undefined;
+    }
+    const { record, writer } = builder;
+    record.pathId = epoch.id;
+    record.isMtuProbe = true;
+    record.isAckEliciting = true;
+    writePing(writer);
+    builder.keep(now);
+    return this.#sent(active, builder.finish(bytes, now), bytes);
   }
 
   /** A probe of NAT traversal; it is no part of what the path in use counts. */

@@ -91,6 +91,8 @@ export class SentPacket {
   streamOffset = 0;
   streamLength = 0;
   streamFin = false;
+  /** Whether it looks for a larger datagram size: RFC 9000 §14.4. */
+  isMtuProbe = false;
   /** Largest Acknowledged of the ACK frame in the packet, -1 if it has none: RFC 9000 §13.2.4. */
   largestAcknowledged = -1;
   /** Every other frame that matters later. Empty for most packets. */
@@ -116,6 +118,7 @@ export class SentPacket {
     this.isAckEliciting = false;
     this.isInFlight = false;
     this.pathId = 0;
+    this.isMtuProbe = false;
     this.stream = undefined;
     this.streamOffset = 0;
     this.streamLength = 0;

@@ -139,7 +139,7 @@ export class Pair {
   /** Whether a datagram gets through, besides what the link loses. */
   filter: (from: Peer, bytes: Uint8Array, hop: Hop) => boolean = () => true;
   /** Whether a datagram is let in where it arrives, when it does. */
-  admits: (hop: Hop) => boolean = () => true;
+  admits: (hop: Hop, bytes: Uint8Array) => boolean = () => true;
   /** One-way latency of a datagram, where it is not that of the link. */
   latencyMs: (hop: Hop) => number | undefined = () => undefined;
   /** Told of every datagram that an end sends. */
@@ -278,7 +278,7 @@ export class Pair {
 
   #deliver(datagram: InFlight): void {
     const { bytes: payload, from: remote, to } = datagram;
-    if (!this.admits({ from: remote, to })) return;
+    if (!this.admits({ from: remote, to }, payload)) return;
     for (const peer of [this.client, this.server]) {
       const base = peer.bases.find((other) => to === (other === this.client.base ? this.#clientAlias : other.local));
       if (base !== undefined) return peer.endpoint.handleDatagram({ base, remote, payload }, this.now);
