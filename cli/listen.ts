@@ -69,6 +69,7 @@ export async function listen(words: readonly string[], library: Library): Promis
   // With a hub besides, both are tried until they are there.
   const relay = way.via === undefined || way.signaling !== undefined ? undefined : new RelayWait(way.via);
   let mispastes = 0;
+  let shown: string | undefined;
   await using listener = library.listen({
     ...peerOptions(args, seed),
     ...way,
@@ -79,6 +80,14 @@ export async function listen(words: readonly string[], library: Library): Promis
       if (event.type === "mispaste") mispastes++;
       // Before there is a port, see `RelayWait`.
       if (event.type === "unregistered" && relay?.isOver === false) return relay.fail(event.reason);
+      // The relay was lost and has given us another address.
+      if (event.type === "ticket" && shown !== undefined && event.text !== shown) {
+        shown = event.text;
+        status.tell(
+          { type: "ticket", ticket: shown },
+          `the ticket holds no more; the new one:\n\n  connect ${shown}\n`,
+        );
+      }
       narrate(status, event);
     },
   });
@@ -95,6 +104,7 @@ export async function listen(words: readonly string[], library: Library): Promis
   relay?.end();
   if (ready === undefined) return 0;
   const [ticket] = ready;
+  shown = ticket;
   // A ticket that names the relay says it by itself.
   const also = way.via === undefined || relay !== undefined ? "" : " --transport quic-native";
   const ways = [

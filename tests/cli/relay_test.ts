@@ -131,6 +131,10 @@ Deno.test("with a hub besides, a listener at a relay is called by name, or by th
   );
   const { ticket, name } = await listener.fact("ready");
   strictEqual(name, "bob");
+  // Who does not say how to call is told.
+  const unaware = await run(["connect", "bob", ...service.peerWords]);
+  strictEqual(unaware.code, 1);
+  match(unaware.stderr, /the peer tells only its address at a relay; call it with quic-native/);
   for (const peer of ["bob", String(ticket)]) {
     await using caller = new Command(["connect", peer, ...words]);
     const connected = await caller.fact("connected");
