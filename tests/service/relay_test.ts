@@ -345,3 +345,63 @@ Deno.test("Relay closes a connection that has had no port for a while, and takes
   net.run({ until: net.now + UNUSED_CONNECTION_MS + 1000 });
   strictEqual(relay.relay.sizes.connections, 0);
 });
+
+Deno.test("Relay carries a QUIC connection over links that lose, double and reorder, both ways", () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    const net = new VirtualNetwork({ seed });
+    const weather = { lossRate: 0.02, duplicateRate: 0.02, reorderRate: 0.05, reorderMs: 8 };
+    const link = { rttToCoreMs: 30, up: weather, down: weather };
+    const relay = startRelay(net.host("relay", { rttToCoreMs: 5 }));
+    const b = new TunnelPeer(net.host("b", { behind: net.nat(), ...link }), relay);
+    const publicAddress = untilOpen(net, b);
+    const a = new QuicPeer(net.host("a", { behind: net.nat(), ...link }));
+    const transfers = transferBothWays(a, b, 200_000);
+    a.connect(publicAddress, "b");
+    const isDone = (): boolean => transfers.length === 2 && transfers.every(({ endAt }) => endAt !== undefined);
+    net.run({ until: net.now + 120_000, stopWhen: isDone });
+    deepStrictEqual(
+      transfers.map(({ receivedBytes, wrongAt }) => [receivedBytes, wrongAt]),
+      [[200_000, undefined], [200_000, undefined]],
+      `seed ${seed}`,
+    );
+  }
+});
+
+Deno.test("Relay and tunnel find out at once that a path is too narrow for what they carry (RFC 9298 §6.2)", () => {
+  const net = new VirtualNetwork({ seed: 17 });
+  const relay = startRelay(net.host("relay"));
+  // 1280 bytes of UDP payload are 1308 of IPv4.
+  const wide = new TunnelPeer(net.host("wide", { down: { mtuBytes: 1308 }, up: { mtuBytes: 1308 } }), relay);
+  untilOpen(net, wide);
+  const narrow = new TunnelPeer(net.host("narrow", { down: { mtuBytes: 1300 }, up: { mtuBytes: 1300 } }), relay);
+  net.run({ until: net.now + 60_000 });
+  strictEqual(narrow.publicAddress, undefined);
+  ok(narrow.closed !== undefined);
+  strictEqual(relay.relay.sizes.connections, 1);
+});
+
+Deno.test("Relay has room for many tunnels, and nothing left of them when they have gone", () => {
+  const net = new VirtualNetwork({ seed: 18 });
+  const relay = startRelay(net.host("relay"));
+  const peers = Array.from({ length: 60 }, (_, i) => new TunnelPeer(net.host(`b${i}`), relay, { isRaw: true }));
+  net.run({ until: net.now + 2000 });
+  strictEqual(new Set(peers.map(({ publicAddress }) => publicAddress)).size, 60);
+  strictEqual(relay.relay.sizes.ports, 60);
+  // Each to the next one's port, around.
+  for (const [i, peer] of peers.entries()) {
+    peer.tunnel.send({ base: peer.base, remote: peers[(i + 1) % 60]!.publicAddress!, payload: bytes(`${i}`) }, net.now);
+    peer.driver.drain();
+  }
+  net.run({ until: net.now + 2000 });
+  deepStrictEqual(
+    peers.map(({ received }) => received.map(({ payload }) => text(payload))),
+    peers.map((_, i) => [`${(i + 59) % 60}`]),
+  );
+  for (const peer of peers) {
+    peer.http3.close(net.now);
+    peer.driver.drain();
+  }
+  net.run({ until: net.now + 10_000 });
+  deepStrictEqual(relay.relay.sizes, { connections: 0, ports: 0, keptPorts: 0 });
+  strictEqual(relay.relay.pollTimeout(), undefined);
+});
