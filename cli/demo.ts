@@ -119,10 +119,10 @@ async function run(transport: string, size: number, status: Status, host: Host):
     const connected = await caller.fact("connected");
     status.note(`connected ${describe(connected)}`);
     const began = host.now();
-    const ends = [exchange(caller, size, host), exchange(listener, size, host)] as const;
-    const [fromCaller, fromListener] = await Promise.all(ends);
+    const moved = arranged.isRelayed ? caller.fact("path") : Promise.resolve(undefined);
+    const ends = [exchange(caller, size, host, moved), exchange(listener, size, host)] as const;
+    const [path, fromCaller, fromListener] = await Promise.all([moved, ...ends]);
     const seconds = (host.now() - began) / 1000;
-    const path = arranged.isRelayed ? await caller.fact("path") : undefined;
     const closed = await caller.fact("closed");
     status.note(`done after ${seconds.toFixed(2)} s: ${JSON.stringify(closed["ms"])} ms`);
     const codes = [await caller.exit(), await listener.exit()];
@@ -151,26 +151,40 @@ function describe(connected: { readonly [field: string]: unknown }): string {
   return `${JSON.stringify(connected["path"])} at ${JSON.stringify(connected["ms"])} ms`;
 }
 
-/** Sends `size` random bytes into the child's stdin and reads its stdout to the end; SHA-256 of both. */
+/**
+ * Sends `size` random bytes into the child's stdin and reads its stdout to the end; SHA-256 of both.
+ *
+ * @param until What has to happen before stdin ends.
+ */
 async function exchange(
   child: Child,
   size: number,
   host: Host,
+  until?: Promise<unknown>,
 ): Promise<{ readonly sent: string; readonly received: string }> {
   const [sent, received] = [new RunningHash("SHA-256"), new RunningHash("SHA-256")];
-  await Promise.all([feed(child, size, sent, host), drain(child, received)]);
+  const feeding = async (): Promise<void> => {
+    const writer = child.stdin.getWriter();
+    await feed(writer, size, sent, host);
+    await until;
+    await writer.close();
+  };
+  await Promise.all([feeding(), drain(child, received)]);
   return { sent: toHex(sent.digest()), received: toHex(received.digest()) };
 }
 
-async function feed(child: Child, size: number, hash: RunningHash, host: Host): Promise<void> {
-  const writer = child.stdin.getWriter();
+async function feed(
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  size: number,
+  hash: RunningHash,
+  host: Host,
+): Promise<void> {
   for (let left = size; left > 0;) {
     const chunk = randomBytes(host.random, Math.min(CHUNK_BYTES, left));
     hash.update(chunk);
     await writer.write(chunk);
     left -= chunk.length;
   }
-  await writer.close();
 }
 
 async function drain(child: Child, hash: RunningHash): Promise<void> {
