@@ -17,7 +17,7 @@ export interface RelayLimits {
   readonly maxPorts: number;
   /** Bytes of UDP payload a second, in each direction. */
   readonly bytesPerSecond: number;
-  /** Bytes of UDP payload in a day, both directions together. */
+  /** Bytes of UDP payload in a day, both directions together. All ports of one address have `portsPerAddress` times that. */
   readonly bytesPerDay: number;
   /** Addresses a minute that the client has not sent to. */
   readonly strangersPerMinute: number;
@@ -44,7 +44,7 @@ export const MAX_KNOWN_SOURCES = 256;
 
 const DAY_MS = 86_400_000;
 
-/** What a key has used of its day. Kept when its port is gone, so that a new port does not bring a new day. */
+/** What a key or an address has used of its day. Kept when the port is gone: a new port does not bring a new day. */
 export class DailyQuota {
   readonly #bytesPerDay: number;
   #from: number;
@@ -60,15 +60,18 @@ export class DailyQuota {
     return now - this.#from >= DAY_MS;
   }
 
-  /** Takes that much; nothing, if it is more than is left. */
-  spend(bytes: number, now: number): boolean {
+  /** Whether that much is left. */
+  has(bytes: number, now: number): boolean {
     if (this.isOver(now)) {
       this.#from = now;
       this.#usedBytes = 0;
     }
-    if (this.#usedBytes + bytes > this.#bytesPerDay) return false;
+    return this.#usedBytes + bytes <= this.#bytesPerDay;
+  }
+
+  /** Takes that much, which `has` has said is left. */
+  use(bytes: number): void {
     this.#usedBytes += bytes;
-    return true;
   }
 }
 
@@ -98,7 +101,8 @@ class ByteRate {
 /** What one port has let through. */
 export class PortTraffic {
   readonly #limits: RelayLimits;
-  readonly #day: DailyQuota;
+  readonly #ofKey: DailyQuota;
+  readonly #ofAddress: DailyQuota;
   readonly #out: ByteRate;
   readonly #in: ByteRate;
   /** In the order they were admitted. */
@@ -108,9 +112,11 @@ export class PortTraffic {
   /** UDP payload that went through. */
   readonly bytes = { out: 0, in: 0 };
 
-  constructor(limits: RelayLimits, day: DailyQuota, now: number) {
+  /** @param days Of the key, and of the address that the tunnel came from: keys cost nothing. */
+  constructor(limits: RelayLimits, days: { readonly ofKey: DailyQuota; readonly ofAddress: DailyQuota }, now: number) {
     this.#limits = limits;
-    this.#day = day;
+    this.#ofKey = days.ofKey;
+    this.#ofAddress = days.ofAddress;
     this.#out = new ByteRate(limits.bytesPerSecond, now);
     this.#in = new ByteRate(limits.bytesPerSecond, now);
     this.#strangers = limits.strangersPerMinute;
@@ -119,7 +125,10 @@ export class PortTraffic {
 
   /** Whether that much may go through now; then it has. */
   spend(direction: "out" | "in", bytes: number, now: number): boolean {
-    if (!(direction === "out" ? this.#out : this.#in).take(bytes, now) || !this.#day.spend(bytes, now)) return false;
+    if (!(direction === "out" ? this.#out : this.#in).take(bytes, now)) return false;
+    if (!this.#ofKey.has(bytes, now) || !this.#ofAddress.has(bytes, now)) return false;
+    this.#ofKey.use(bytes);
+    this.#ofAddress.use(bytes);
     this.bytes[direction] += bytes;
     return true;
   }

@@ -11,7 +11,7 @@ import type { BoundPort } from "../protocols/masque/bound_port.ts";
 import { sourceOf } from "../signaling/rate_limit.ts";
 import { DailyQuota, PortTraffic, type RelayLimits } from "./relay_limits.ts";
 
-/** Keys whose use of their day is remembered while they have no port. */
+/** Keys and addresses whose use of their day is remembered; the one that opened no port for longest makes room. */
 const MAX_REMEMBERED_DAYS = 10_000;
 
 /** Opens and closes the sockets of ports: a host. */
@@ -56,7 +56,7 @@ export class RelayPorts {
   readonly #counts = new Map<string, number>();
   /** Without a tunnel, the first to be given up first: all are kept equally long. */
   readonly #kept = new Set<RelayPort>();
-  /** What keys have used of their day, the one unused for longest first. */
+  /** What keys and addresses have used of their day, the one that opened no port for longest first. */
   readonly #days = new Map<string, DailyQuota>();
 
   constructor(limits: RelayLimits, binder: PortBinder) {
@@ -114,7 +114,12 @@ export class RelayPorts {
     if (this.#byBase.size >= this.#limits.maxPorts) return "too many ports";
     const base = this.#bind(localHost);
     if (base === undefined) return "no port is free";
-    const traffic = new PortTraffic(this.#limits, this.#day(owner, now), now);
+    const { bytesPerDay, portsPerAddress } = this.#limits;
+    const days = {
+      ofKey: owner === undefined ? new DailyQuota(bytesPerDay, now) : this.#day(`key ${owner}`, bytesPerDay, now),
+      ofAddress: this.#day(`address ${source}`, portsPerAddress * bytesPerDay, now),
+    };
+    const traffic = new PortTraffic(this.#limits, days, now);
     const port: RelayPort = { owner, source, base, traffic, tunnel: undefined, keptUntil: undefined };
     this.#byBase.set(base, port);
     this.#byAddress.set(base.local, port);
@@ -159,18 +164,16 @@ export class RelayPorts {
     this.#binder.close(port.base);
   }
 
-  #day(owner: string | undefined, now: number): DailyQuota {
-    const known = owner === undefined ? undefined : this.#days.get(owner);
-    const day = known ?? new DailyQuota(this.#limits.bytesPerDay, now);
-    if (owner === undefined) return day;
-    this.#days.delete(owner);
+  #day(whose: string, bytesPerDay: number, now: number): DailyQuota {
+    const day = this.#days.get(whose) ?? new DailyQuota(bytesPerDay, now);
+    this.#days.delete(whose);
     if (this.#days.size >= MAX_REMEMBERED_DAYS) {
       for (const oldest of this.#days.keys()) {
         this.#days.delete(oldest);
         break;
       }
     }
-    this.#days.set(owner, day);
+    this.#days.set(whose, day);
     return day;
   }
 }

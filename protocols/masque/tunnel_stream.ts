@@ -32,8 +32,7 @@ export type TunnelDropReason =
   | "IP version"
   /** Into the tunnel: no context for it, or longer than what the outer path carries. */
   | "no context"
-  | "too large"
-  | "tunnel is full";
+  | "too large";
 
 /** How a tunnel ended by our doing. */
 export interface TunnelFault {

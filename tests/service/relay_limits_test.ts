@@ -13,7 +13,8 @@ const DAY_MS = 86_400_000;
 
 function traffic(limits: Partial<typeof DEFAULT_RELAY_LIMITS> = {}): PortTraffic {
   const all = { ...DEFAULT_RELAY_LIMITS, ...limits };
-  return new PortTraffic(all, new DailyQuota(all.bytesPerDay, 0), 0);
+  const ofAddress = new DailyQuota(2 * all.bytesPerDay, 0);
+  return new PortTraffic(all, { ofKey: new DailyQuota(all.bytesPerDay, 0), ofAddress }, 0);
 }
 
 Deno.test("The defaults of a relay are the ones that are stated", () => {
@@ -51,6 +52,18 @@ Deno.test("DailyQuota ends a day after it began, both directions together", () =
   strictEqual(port.spend("out", 1, DAY_MS - 1), false);
   strictEqual(port.spend("out", 1500, DAY_MS), true);
   strictEqual(port.spend("out", 1, DAY_MS), false);
+});
+
+Deno.test("PortTraffic spends the address's day too, whatever the keys are", () => {
+  const ofAddress = new DailyQuota(2500, 0);
+  const ports = Array.from(
+    { length: 3 },
+    () => new PortTraffic(DEFAULT_RELAY_LIMITS, { ofKey: new DailyQuota(1000, 0), ofAddress }, 0),
+  );
+  deepStrictEqual(ports.map((port) => port.spend("in", 1000, 0)), [true, true, false]);
+  // Nothing of the refused is spent.
+  deepStrictEqual(ports.map((port) => port.spend("out", 500, 0)), [false, false, true]);
+  deepStrictEqual(ports.map((port) => port.spend("out", 1000, DAY_MS)), [true, true, false]);
 });
 
 Deno.test("PortTraffic knows the sources it admitted, the last 256 of them", () => {
