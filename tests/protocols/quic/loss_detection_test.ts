@@ -319,6 +319,24 @@ Deno.test("LossDetection takes no RTT sample from another path (RFC 9000 §9.4)"
   strictEqual(f.rtt.latestMs, 70);
 });
 
+Deno.test("LossDetection does not take packets of a path that was left for lost because a faster one overtakes them (RFC 9000 §9.4)", () => {
+  const f = confirmed();
+  f.send(0, 0);
+  f.ack([[0, 0]], 200);
+  for (let n = 1; n <= 4; n++) f.send(n, 200);
+  f.rtt.reset(100);
+  f.loss.onPathChanged(1, 210);
+  for (let n = 5; n <= 9; n++) f.send(n, 210, { pathId: 1 });
+  // Five newer ones have arrived, and 9/8 of the new round trip have passed.
+  strictEqual(f.ack([[9, 5]], 340).lostCount, 0);
+  // Those of the same path count: three newer ones for the first, 9/8 of 200 ms for the second.
+  const outcome = f.ack([[9, 3]], 400);
+  deepStrictEqual(numbers(outcome.lost, outcome.lostCount), [1]);
+  strictEqual(f.loss.timeoutAt(), 200 + 225);
+  const late = f.loss.onTimeout(425);
+  deepStrictEqual(numbers(late.lost, late.lostCount), [2]);
+});
+
 Deno.test("LossDetection terminates at every timeout: each one moves the next, or empties it", () => {
   const f = confirmed();
   // Awkward fractions: sentAt + delay must not round to just before itself.
