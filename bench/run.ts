@@ -10,6 +10,7 @@
 import { parseArgs } from "node:util";
 import { firstByteSequence, firstByteTable, measureFirstByte } from "./first_byte.ts";
 import { measureMemory, memoryTable } from "./memory.ts";
+import { measureNative, nativeSequence, nativeTable } from "./native.ts";
 import { measureProfile, profileTable } from "./profile.ts";
 import { measureThroughput, throughputShortfalls, throughputTable } from "./throughput.ts";
 
@@ -41,6 +42,8 @@ async function main(options: { write: boolean; rounds: number; quick: boolean })
   const sections: readonly (readonly [string, string])[] = [
     ["first byte", firstByteTable(measureFirstByte())],
     ["sequence", `\`\`\`text\n${firstByteSequence()}\n\`\`\``],
+    ["quic-native", nativeTable(measureNative())],
+    ["quic-native sequence", `\`\`\`text\n${nativeSequence()}\n\`\`\``],
     ["machine", machine()],
     ["throughput", throughputTable(throughput)],
     ["profile", profileTable(profile)],

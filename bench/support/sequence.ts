@@ -24,6 +24,8 @@ interface Arrow {
   readonly sentMs: number;
   readonly endedMs: number;
   readonly isDelivered: boolean;
+  /** Why it was dropped, if it was. */
+  readonly reason: string;
   readonly labels: string[];
 }
 
@@ -56,7 +58,10 @@ export function drawSequence(
       event.packet.protocol === "tcp" && arrow.labels[0] === "101"
     );
     if (same !== undefined) same.labels.push(label);
-    else arrows.push({ from, to, sentMs, endedMs, isDelivered, labels: [label] });
+    else {
+      const reason = end.type === "dropped" ? end.reason : "";
+      arrows.push({ from, to, sentMs, endedMs, isDelivered, reason, labels: [label] });
+    }
   }
   const head = "   sent  " + titles.map((title) => title.padEnd(LANE_WIDTH)).join("").trimEnd() + "  arrives";
   return [head, ...arrows.map((arrow) => drawArrow(arrow, names.length))].join("\n");
@@ -73,7 +78,7 @@ function drawArrow(arrow: Arrow, laneCount: number): string {
   const label = ` ${arrow.labels.join(", ")} `;
   const start = Math.round((left + right - label.length) / 2);
   for (const [offset, character] of [...label].entries()) cells[start + offset] = character;
-  const arrives = arrow.isDelivered ? arrow.endedMs.toFixed(2).padStart(9) : "no route".padStart(9);
+  const arrives = arrow.isDelivered ? arrow.endedMs.toFixed(2).padStart(9) : arrow.reason.padStart(9);
   return `${arrow.sentMs.toFixed(2).padStart(7)}  ${cells.join("")}${arrives}`;
 }
 
