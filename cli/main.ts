@@ -24,7 +24,7 @@ const HELP = `Peer-to-peer QUIC through NATs.
 commands:
   listen        wait for peers
   connect       call a peer
-  serve         hub and STUN server
+  serve         hub, STUN server and relay
   candidates    show what addresses this machine can be reached at
   identity      make and show a key
   demo          all of it on this machine

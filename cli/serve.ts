@@ -17,11 +17,12 @@ import { noWords } from "./options.ts";
 import { Status } from "./status.ts";
 
 /** What `serve --help` prints. */
-export const SERVE_HELP = `Runs what peers find each other by: a hub for signaling, and a STUN server.
+export const SERVE_HELP = `Runs what peers find each other by: a hub for signaling, a STUN server, and a relay if asked.
 
   serve                                                 HTTP on port 8080, STUN on UDP 3478
   serve --listen 0.0.0.0:443 --cert cert.pem --cert-key key.pem
   serve --token secret                                  only for those who know the token
+  serve --relay 192.0.2.1:4433 --relay-token secret     a relay too; prints what to give to listen --via
 
 usage: serve [options]
 
