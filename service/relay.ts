@@ -86,6 +86,7 @@ export class Relay implements Machine<RelayEvent> {
   readonly #holders = new Map<BoundPort, RelayClient>();
   /** Drops of tunnels that are gone. */
   readonly #drops = new Map<string, number>();
+  #isPortsTurn = false;
   #now = 0;
 
   constructor(options: RelayOptions) {
@@ -162,7 +163,11 @@ export class Relay implements Machine<RelayEvent> {
 
   pollTransmit(now: number): Datagram | undefined {
     this.#now = now;
-    return this.#pollPorts(now) ?? this.#endpoint.pollTransmit(now);
+    // By turns, so that no flood in one direction holds up the other.
+    this.#isPortsTurn = !this.#isPortsTurn;
+    return this.#isPortsTurn
+      ? this.#pollPorts(now) ?? this.#endpoint.pollTransmit(now)
+      : this.#endpoint.pollTransmit(now) ?? this.#pollPorts(now);
   }
 
   pollEvent(): RelayEvent | undefined {
@@ -206,6 +211,9 @@ export class Relay implements Machine<RelayEvent> {
         this.#drain(client);
         continue;
       }
+      // Others first, then this one again.
+      this.#readable.shift();
+      this.#readable.push(client);
       const port = client.ports.get(next.streamId);
       const tunnel = port?.tunnel;
       if (port === undefined || tunnel?.streamId !== next.streamId) continue;
@@ -259,7 +267,11 @@ export class Relay implements Machine<RelayEvent> {
     const verdict = readBindRequest(request);
     if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.status, "refused_request");
     const { access, epochMs } = this.#options;
-    const user = authorize(access, { token: verdict.token, provedKey: provedKey(request, quic) }, epochMs + this.#now);
+    const user = authorize(
+      access,
+      { token: verdict.token, proveKey: () => provedKey(request, quic) },
+      epochMs + this.#now,
+    );
     if (user === undefined) return this.#refuse(client, streamId, 401, "refused_access");
     const { base, remote } = quic.path;
     const owner = user.publicKey?.toBase64();

@@ -69,8 +69,8 @@ export interface RelayAccess {
 /** What somebody shows. */
 export interface RelayCredentials {
   readonly token: string | undefined;
-  /** The key that was proved on the connection: see `key_proof.ts`. */
-  readonly provedKey: Uint8Array | undefined;
+  /** The key that was proved on the connection, see `key_proof.ts`. Called only for who may use the relay: it costs time. */
+  readonly proveKey: () => Uint8Array | undefined;
 }
 
 /** Who somebody is: the port is kept for this key. Without one nobody can come back for it. */
@@ -81,14 +81,14 @@ export interface RelayUser {
 /** Who shows that; `undefined` if they may not use the relay. */
 export function authorize(access: RelayAccess, shown: RelayCredentials, epochMs: number): RelayUser | undefined {
   const { secret } = access;
-  const { token, provedKey } = shown;
+  const { token, proveKey } = shown;
   const publicKey = secret === undefined || token === undefined ? undefined : verifyRelayToken(secret, token, epochMs);
   if (publicKey !== undefined) return { publicKey };
-  if (access.isOpen) return { publicKey: provedKey };
+  if (access.isOpen) return { publicKey: proveKey() };
   if (access.token === undefined || token === undefined) return undefined;
   // Digests have one length, so that the time of the comparison tells nothing of the token's.
   const isShared = equalSecrets(sha256(encodeText(access.token)), sha256(encodeText(token)));
-  return isShared ? { publicKey: provedKey } : undefined;
+  return isShared ? { publicKey: proveKey() } : undefined;
 }
 
 function macOf(secret: Uint8Array, body: Uint8Array): Uint8Array {

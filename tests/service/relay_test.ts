@@ -405,3 +405,26 @@ Deno.test("Relay has room for many tunnels, and nothing left of them when they h
   deepStrictEqual(relay.relay.sizes, { connections: 0, ports: 0, keptPorts: 0 });
   strictEqual(relay.relay.pollTimeout(), undefined);
 });
+
+Deno.test("Relay lets tunnels take turns: one that floods holds up nobody", () => {
+  const net = new VirtualNetwork({ seed: 19 });
+  const relay = startRelay(net.host("relay", { rttToCoreMs: 0 }), {
+    limits: { ...DEFAULT_RELAY_LIMITS, bytesPerSecond: 2 ** 40 },
+  });
+  const [loud, quiet] = ["loud", "quiet"].map((name) =>
+    new TunnelPeer(net.host(name, { rttToCoreMs: 20 }), relay, { isRaw: true })
+  );
+  untilOpen(net, loud!);
+  untilOpen(net, quiet!);
+  const a = new PlainPeer(net.host("a", { rttToCoreMs: 0 }));
+  const send = (peer: TunnelPeer, payload: Uint8Array): void => {
+    peer.tunnel.send({ base: peer.base, remote: a.base.local, payload }, net.now);
+    peer.driver.drain();
+  };
+  for (let i = 0; i < 30; i++) send(loud!, new Uint8Array(300));
+  send(quiet!, bytes("quiet"));
+  net.run({ until: net.now + 1000 });
+  strictEqual(a.received.length, 31);
+  // All come to the relay at one instant, the loud one's first; the quiet one's is sent second.
+  strictEqual(a.received.findIndex(({ payload }) => payload.length === 5), 1);
+});

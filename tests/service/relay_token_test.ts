@@ -29,7 +29,7 @@ Deno.test("Who may use a relay: bearers of either token, or everybody where it i
   const issued = issueRelayToken(SECRET, KEY, NOW);
   const provedKey = KEY.toReversed();
   const who = (access: Parameters<typeof authorize>[0], token?: string): unknown =>
-    authorize(access, { token, provedKey }, NOW);
+    authorize(access, { token, proveKey: () => provedKey }, NOW);
   const both = { secret: SECRET, token: "shared", isOpen: false };
   deepStrictEqual(who(both, issued), { publicKey: KEY });
   deepStrictEqual(who(both, "shared"), { publicKey: provedKey });
