@@ -22,23 +22,18 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** A stream of the first half of the bytes at once, and the second when `until` has resolved. */
-export function inHalves(
+/** A stream of the bytes in equal parts: the first at once, each of the others when its gate has resolved. */
+export function inParts(
   bytes: Uint8Array<ArrayBuffer>,
-  until: () => Promise<unknown>,
+  ...gates: readonly (() => Promise<unknown>)[]
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const middle = bytes.length >> 1;
-  let hasBegun = false;
+  const partBytes = Math.ceil(bytes.length / (gates.length + 1));
+  let part = 0;
   return new ReadableStream({
     async pull(controller): Promise<void> {
-      if (!hasBegun) {
-        hasBegun = true;
-        controller.enqueue(bytes.slice(0, middle));
-        return;
-      }
-      await until();
-      controller.enqueue(bytes.slice(middle));
-      controller.close();
+      if (part > 0) await gates[part - 1]!();
+      controller.enqueue(bytes.slice(part * partBytes, (part + 1) * partBytes));
+      if (++part > gates.length) controller.close();
     },
   });
 }

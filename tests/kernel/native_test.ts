@@ -6,7 +6,7 @@
  */
 
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { file, inHalves, sha256 } from "./files.ts";
+import { file, inParts, sha256 } from "./files.ts";
 import { KernelNetwork, type NatKind, PUBLIC_ADDRESSES, whyNotKernel } from "./namespaces.ts";
 import { CONNECTED, NOT_CONNECTED } from "./pairs.ts";
 import { type Input, Program, type StatusLine } from "./program.ts";
@@ -98,8 +98,8 @@ for (const [a, b] of CONNECTED) {
     const files = { toListener: file(1, FILE_BYTES), toCaller: file(2, FILE_BYTES) };
     // The second half has to wait for the direct path.
     const peers = await start(network, {
-      toListener: ({ caller }) => inHalves(files.toListener, () => hasPath(caller, "direct")),
-      toCaller: ({ caller }) => inHalves(files.toCaller, () => hasPath(caller, "direct")),
+      toListener: ({ caller }) => inParts(files.toListener, () => hasPath(caller, "direct")),
+      toCaller: ({ caller }) => inParts(files.toCaller, () => hasPath(caller, "direct")),
     });
     await finish(network, peers, files);
     const { transport } = await peers.caller.fact("connected");
@@ -125,15 +125,15 @@ test(`quic-native from behind ${CUT[0]} to behind ${CUT[1]} loses nothing when t
   let cutting: Promise<void> | undefined;
   const areDirect = async ({ caller, listener }: Peers): Promise<void> => {
     await Promise.all([hasPath(caller, "direct"), hasPath(listener, "direct")]);
-    // While the second halves are on their way.
+    // While the second parts are on their way; the third ones meet the cut in any case.
     cutting ??= network.cutBetweenHomes();
   };
+  const isCut = async (): Promise<void> => await cutting;
   const peers = await start(network, {
-    toListener: (both) => inHalves(files.toListener, () => areDirect(both)),
-    toCaller: (both) => inHalves(files.toCaller, () => areDirect(both)),
+    toListener: (both) => inParts(files.toListener, () => areDirect(both), isCut),
+    toCaller: (both) => inParts(files.toCaller, () => areDirect(both), isCut),
   });
   await finish(network, peers, files);
-  await cutting;
-  ok(await network.cutPackets() > 0, "the cut came too late to meet a packet");
+  ok(await network.cutPackets() > 0, "the cut has met no packet");
   strictEqual(kinds(peers.caller).at(-1), "relayed");
 });
