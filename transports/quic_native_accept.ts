@@ -81,8 +81,13 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     for (const pending of this.#calls.values()) if (now >= pending.deadlineAt) this.#endCall(pending);
   }
 
-  onSettled(): void {
+  onSettled(now: number): void {
     if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
+    this.#forgetClosed();
+    if (this.#closing.size > 0) return;
+    // Sessions that were still relayed have said goodbye: now the relay is told.
+    const outer = this.#tunnel.stop(now);
+    if (outer !== undefined) this.#closing.add(outer);
     this.#forgetClosed();
     this.#isReleased = this.#closing.size === 0;
     if (this.#isReleased) this.#shell.emit({ type: "released" });
@@ -161,7 +166,6 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     for (const pending of this.#calls.values()) this.#endCall(pending);
     this.#shell.gathering.stop();
     this.#shell.endDialogue();
-    this.#tunnel.stop(now);
   }
 
   onCandidate(candidate: LocalCandidate, now: number): void {

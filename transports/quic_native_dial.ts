@@ -120,7 +120,11 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
         this.#onAnswer(event.call, now);
         return;
       case "failed":
-        if (this.#state.name === "signaling") this.#fail(event.reason, event.message);
+        // A refusal may follow the answer, which a hub gives from what it was told before.
+        if (this.#state.name !== "signaling" && this.#state.name !== "dialling") return;
+        this.#connection?.abandon();
+        this.#fail(event.reason, event.message);
+        this.#shell.wakeEndpoint();
         return;
       case "candidates":
       case "paste":

@@ -106,14 +106,15 @@ export class RelayTunnel {
     return true;
   }
 
-  /** Gives the address back. */
-  stop(now: number): void {
+  /** Gives the address back. @returns The connection to the relay, if there is one: it is closing. */
+  stop(now: number): QuicConnection | undefined {
     this.#isStopped = true;
     this.#retryAt = Infinity;
     const outer = this.#outer;
     this.#lose("stopped", now);
     outer?.http3.close(now);
     this.#host.wakeEndpoint();
+    return outer?.quic;
   }
 
   #connect(now: number): void {

@@ -17,8 +17,15 @@ import type { DialOptions, Listener, ListenOptions, Session, Signaling, Traversa
 export interface TraversalContractOptions {
   readonly name: string;
   readonly newTraversal: () => Traversal;
+  /** Starts what a case needs besides, for instance a relay: what listeners are told of it. It is disposed of afterwards. */
+  readonly start?: () => Promise<Surroundings>;
   /** Cases that do not apply, with the reason. */
   readonly skip?: Partial<Record<TraversalCase, string>>;
+}
+
+/** What a case takes place in. */
+export interface Surroundings extends AsyncDisposable {
+  readonly listening: Partial<ListenOptions>;
 }
 
 /** The cases, by what skips call them. */
@@ -40,10 +47,12 @@ export type TraversalCase =
 class Fixture {
   readonly #signaling: Signaling;
   readonly #newTraversal: () => Traversal;
+  readonly #listening: Partial<ListenOptions>;
 
-  constructor(name: string, newTraversal: () => Traversal) {
+  constructor(name: string, newTraversal: () => Traversal, listening: Partial<ListenOptions>) {
     this.#signaling = memory(`contract ${name}`);
     this.#newTraversal = newTraversal;
+    this.#listening = listening;
   }
 
   listen(options: Partial<ListenOptions> = {}): Listener {
@@ -51,6 +60,7 @@ class Fixture {
       ...this.#common,
       name: "callee",
       allow: { any: true, keys: [] },
+      ...this.#listening,
       ...options,
     });
   }
@@ -210,6 +220,8 @@ const CASES: Readonly<Record<TraversalCase, (fixture: Fixture, name: string) => 
   },
 };
 
+const NOTHING: Surroundings = { listening: {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+
 /** Runs the suite for one implementation. */
 export function testTraversal(options: TraversalContractOptions): void {
   for (const [name, run] of Object.entries(CASES)) {
@@ -217,7 +229,11 @@ export function testTraversal(options: TraversalContractOptions): void {
     Deno.test({
       name: `Traversal contract, ${options.name}: ${name}${reason === undefined ? "" : ` (skipped: ${reason})`}`,
       ignore: reason !== undefined,
-      fn: () => run(new Fixture(`${options.name} ${name}`, options.newTraversal), options.newTraversal().name),
+      fn: async () => {
+        await using surroundings = await options.start?.() ?? NOTHING;
+        const fixture = new Fixture(`${options.name} ${name}`, options.newTraversal, surroundings.listening);
+        await run(fixture, options.newTraversal().name);
+      },
     });
   }
 }
