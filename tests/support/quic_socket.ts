@@ -26,6 +26,7 @@ export class QuicSocket implements AsyncDisposable {
   readonly #pending = new Map<QuicConnection, PromiseWithResolvers<Session>>();
   readonly #accepted: Session[] = [];
   #accepting: PromiseWithResolvers<Session> | undefined;
+  #validated: PromiseWithResolvers<void> | undefined;
 
   constructor(config: Partial<EndpointConfig> = {}) {
     this.#endpoint = new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, ...config }, this.#host.random);
@@ -61,6 +62,23 @@ export class QuicSocket implements AsyncDisposable {
     return pending.promise;
   }
 
+  /**
+   * Moves a session to another port of ours (RFC 9000 §9.2).
+   *
+   * @returns The port, once the peer has answered there. The handshake has to be confirmed.
+   * @throws {Error} If the peer does not answer, or does not let us move.
+   */
+  async migrate(session: Session): Promise<number> {
+    const [connection] = [...this.#sessions].find(([, other]) => other === session) ?? [];
+    if (connection === undefined) throw new Error("The session is over");
+    const base = this.#host.bind(addressOf("127.0.0.1", 0));
+    const validated = this.#validated = Promise.withResolvers<void>();
+    if (!connection.migrate(base, connection.path.remote, this.#host.now())) throw new Error("It may not move");
+    this.#driver.drain();
+    await validated.promise;
+    return base.local.port;
+  }
+
   /** The next session a peer began, once its handshake is complete. One caller at a time. */
   accept(): Promise<Session> {
     const session = this.#accepted.shift();
@@ -85,6 +103,10 @@ export class QuicSocket implements AsyncDisposable {
     } else if (inner.type === "closed") {
       this.#pending.get(connection)?.reject(new Error(`The handshake failed: ${JSON.stringify(inner)}`));
       this.#pending.delete(connection);
+    }
+    if (inner.type === "pathValidated") this.#validated?.resolve();
+    else if (inner.type === "pathFailed") {
+      this.#validated?.reject(new Error("The peer does not answer on the new path"));
     }
     this.#sessions.get(connection)?.handleEvent(inner);
     if (inner.type === "closed") this.#sessions.delete(connection);
