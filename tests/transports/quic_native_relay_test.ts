@@ -166,6 +166,19 @@ Deno.test("quic-native: a listener takes as many sessions as it wants, and tells
   ok(world.until(() => fourth.path === "direct", 2000));
 });
 
+Deno.test("quic-native: a session that is still relayed is told when listening ends", () => {
+  const world = new NativeWorld({ seed: 1, caller: SYMMETRIC, listener: SYMMETRIC });
+  const caller = world.call();
+  strictEqual(caller.path, "relayed");
+  world.listener.close();
+  world.net.run({ until: world.net.now + 1000 });
+  deepStrictEqual(closedReasons(caller), ["done"]);
+  world.net.run({ until: world.net.now + 10_000 });
+  ok(world.listener.first("released") !== undefined);
+  deepStrictEqual(sizes(world.listener), {});
+  strictEqual(world.relay.relay.sizes.connections, 0);
+});
+
 Deno.test("quic-native: nothing is left in any table when the sessions are over and the listener has closed", () => {
   const world = new NativeWorld({ seed: 1, maxSessions: 2 });
   const caller = world.call();
