@@ -3,10 +3,12 @@ import { addressOf } from "../../../protocols/core/address.ts";
 import type { Address } from "../../../protocols/core/address.ts";
 import type { Base } from "../../../protocols/core/machine.ts";
 import type { QuicConnection } from "../../../protocols/quic/connection.ts";
+import { randomUnit } from "../../../protocols/core/random.ts";
 import { MAX_PATHS } from "../../../protocols/quic/paths.ts";
 import { CLIENT_ADDRESS, Pair, readAll, SERVER_ADDRESS } from "../../support/quic_pair.ts";
 import type { PairOptions } from "../../support/quic_pair.ts";
 import { Transfer } from "../../support/quic_transfer.ts";
+import { seededRandom } from "../../support/seeded_random.ts";
 
 const OTHER_CLIENT = addressOf("203.0.113.9", 40000);
 const SAME_HOST = addressOf(CLIENT_ADDRESS.host, 40000);
@@ -316,3 +318,60 @@ Deno.test("Packets of the server that were late do not bring a client back to th
   strictEqual(client.path.base, other);
   strictEqual(pair.client.eventTypes.filter((type) => type === "pathChanged").length, 1);
 });
+
+Deno.test("Transfers survive random moves, probes, rebindings and cuts, seeds 1 to 40 (RFC 9000 §9)", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    try {
+      moveAtRandom(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});
+
+function moveAtRandom(seed: number): void {
+  const random = seededRandom(seed);
+  const pick = (count: number): number => Math.floor(randomUnit(random) * count);
+  const pair = new Pair({
+    seed,
+    link: { latencyMs: 20, loss: 0.02, jitterMs: 10 },
+    transport: { idleTimeoutMs: 60_000 },
+  });
+  const bases = [pair.client.base, ...[1, 2, 3].map((n) => pair.client.addBase(addressOf(`203.0.113.${n}`, 4000)))];
+  const tunnel = pair.server.addBase(RELAY, "tunnel");
+  const client = new Transfer(pair.client, 300_000, { echo: false });
+  const server = new Transfer(pair.server, 300_000, { echo: true });
+  const { client: connection } = pair.established();
+  const id = connection.openStream("bidirectional")!;
+  client.start(connection, id);
+  let cut: Address | undefined;
+  // The first address of the client always works, so that there is a way back.
+  pair.filter = (_, __, { from, to }) => cut === undefined || (from !== cut && to !== cut);
+  for (let step = 0; step < 40; step++) {
+    const base = bases[pick(bases.length)]!;
+    const remote = [SERVER_ADDRESS, tunnel.local][pick(2)]!;
+    switch (pick(6)) {
+      case 0:
+      case 1:
+        connection.migrate(base, remote, pair.now);
+        break;
+      case 2:
+        connection.probePath(base, remote, pair.now);
+        break;
+      case 3:
+        connection.abandonPath(base, remote);
+        break;
+      case 4:
+        pair.rebindClient(addressOf(CLIENT_ADDRESS.host, 50_000 + pick(3)));
+        break;
+      default:
+        cut = pick(2) === 0 ? undefined : bases[1 + pick(3)]!.local;
+    }
+    pair.runTo(pair.now + pick(300));
+  }
+  cut = undefined;
+  pair.runUntil(() => client.ended.has(id) && server.ended.has(id), 200_000);
+  pair.runTo(pair.now + 5000);
+  // Nothing is left over of the paths that were left.
+  ok(pair.server.endpoint.tableSizes.routes! <= 5 && pair.client.endpoint.tableSizes.routes! <= 5);
+}

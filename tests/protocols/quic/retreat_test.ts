@@ -1,8 +1,11 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { randomUnit } from "../../../protocols/core/random.ts";
 import type { QuicConnection } from "../../../protocols/quic/connection.ts";
 import { DirectPath, RELAY } from "../../support/quic_direct_path.ts";
 import { readAll, SERVER_ADDRESS } from "../../support/quic_pair.ts";
 import type { Peer } from "../../support/quic_pair.ts";
+import { Transfer } from "../../support/quic_transfer.ts";
+import { seededRandom } from "../../support/seeded_random.ts";
 
 const RELAYED_RTT_MS = 80;
 
@@ -145,4 +148,30 @@ Deno.test("Relay that dies after the move costs nothing, and both dead end the c
   pair.runTo(pair.now + 70_000, 100_000);
   strictEqual(client.closeReason?.by, "idle");
   strictEqual(server.closeReason?.by, "idle");
+});
+
+Deno.test("Transfers survive direct paths that come and go in either direction, seeds 1 to 30 (RFC 9000 §9)", () => {
+  for (let seed = 1; seed <= 30; seed++) {
+    const random = seededRandom(seed);
+    const direct = new DirectPath({ seed, loss: 0.01, transport: { idleTimeoutMs: 60_000 } });
+    const { pair } = direct;
+    const client = new Transfer(pair.client, 2_000_000, { echo: false });
+    const server = new Transfer(pair.server, 2_000_000, { echo: true });
+    direct.moveWhenFound();
+    const ends = direct.connected();
+    pair.runUntil(() => ends.client.state === "confirmed");
+    const id = ends.client.openStream("bidirectional")!;
+    client.start(ends.client, id);
+    let cut: readonly Side[] = [];
+    direct.filter = (peer, _, { from, to }) =>
+      from === RELAY || to === RELAY || !cut.some((side) => side === (peer === pair.client ? "client" : "server"));
+    for (let step = 0; step < 12; step++) {
+      pair.runTo(pair.now + randomUnit(random) * 1500, 100_000);
+      const cuts = [[], ["client"], ["server"], ["client", "server"]] as const;
+      cut = cuts[Math.floor(randomUnit(random) * cuts.length)] ?? [];
+    }
+    cut = [];
+    pair.runUntil(() => client.ended.has(id) && server.ended.has(id), 300_000);
+    strictEqual(ends.client.state, "confirmed", `seed ${seed}`);
+  }
 });
