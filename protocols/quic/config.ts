@@ -13,6 +13,7 @@ import type { AddressDiscoveryRole } from "./address_discovery.ts";
 import type { NatTraversalSettings } from "./extensions.ts";
 import type { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { MIN_INITIAL_DATAGRAM_BYTES } from "./packet.ts";
+import type { PreferredAddresses } from "./preferred_address.ts";
 
 /** Largest `maxUdpPayloadBytes`: what fits an Ethernet frame under IPv6 and UDP. */
 export const MAX_UDP_PAYLOAD_BYTES = 1452;
@@ -89,6 +90,8 @@ export interface ServerConfig {
   readonly tls: TlsSettings;
   /** Of each of them, too. */
   readonly transport: TransportSettings;
+  /** Where clients are asked to go on to after the handshake: addresses of other bases of this endpoint, RFC 9000 §9.6. */
+  readonly preferredAddress?: PreferredAddresses;
 }
 
 /** How an endpoint behaves. */

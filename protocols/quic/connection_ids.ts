@@ -67,6 +67,13 @@ export class LocalConnectionIds {
     this.#replenish();
   }
 
+  /** The one that goes into the preferred_address of a server: RFC 9000 §5.1.1. To be called before all others. */
+  issuePreferred(): IssuedConnectionId {
+    const id: IssuedConnectionId = { sequenceNumber: this.#nextSequenceNumber++, ...this.#registry.issue() };
+    this.#active.push(id);
+    return id;
+  }
+
   /** The next NEW_CONNECTION_ID to send, left where it is. */
   get pending(): IssuedConnectionId | undefined {
     return this.#pending[0];

@@ -28,12 +28,15 @@ import { Pacer } from "./pacer.ts";
 import type { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { PacketSpace } from "./packet_space.ts";
 import { Paths } from "./paths.ts";
+import { encodePreferredAddress } from "./preferred_address.ts";
+import type { PreferredAddresses } from "./preferred_address.ts";
 import { ACTIVE_CONNECTION_ID_LIMIT, RemoteConnectionIds } from "./remote_connection_ids.ts";
 import { Rtt } from "./rtt.ts";
 import type { Role } from "./stream_id.ts";
 import { Streams } from "./streams.ts";
 import { Timers } from "./timers.ts";
 import { DEFAULT_TRANSPORT_PARAMETERS, encodeTransportParameters } from "./transport_parameters.ts";
+import type { TransportParameters } from "./transport_parameters.ts";
 
 /** The endpoint as a connection sees it. */
 export interface ConnectionHost extends ConnectionIdRegistry {
@@ -65,6 +68,8 @@ export interface ConnectionSetup {
   readonly probeBudget: ProbeBudget;
   /** UDP payload of datagrams with an Initial packet. */
   readonly initialDatagramBytes: number;
+  /** On a server: where it would rather be reached. */
+  readonly preferredAddress?: PreferredAddresses;
   /** On a client: for its Initials; kept. */
   readonly token?: Uint8Array;
 }
@@ -89,7 +94,16 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
   const extensions = natTraversal === undefined && addressDiscovery === undefined
     ? undefined
     : new Extensions({ role, natTraversal, addressDiscovery, random, budget: setup.probeBudget });
-  const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup, extensions) };
+  const localIds = new LocalConnectionIds(
+    setup.host,
+    setup.local,
+    natTraversal === undefined ? MAX_LOCAL_CONNECTION_IDS : TRAVERSAL_CONNECTION_IDS,
+  );
+  const preferredAddress = setup.preferredAddress === undefined
+    ? undefined
+    : encodePreferredAddress(setup.preferredAddress, localIds.issuePreferred());
+  const parameters = { ...extensions?.parameters, ...(preferredAddress === undefined ? {} : { preferredAddress }) };
+  const tls = { ...setup.tls, role, transportParameters: ourTransportParameters(setup, parameters) };
   return {
     role,
     settings: transport,
@@ -103,11 +117,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     },
     state: new ConnectionState(),
     paths: new Paths(setup.base, setup.remote, role === "client"),
-    localIds: new LocalConnectionIds(
-      setup.host,
-      setup.local,
-      natTraversal === undefined ? MAX_LOCAL_CONNECTION_IDS : TRAVERSAL_CONNECTION_IDS,
-    ),
+    localIds,
     remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId, remoteIdLimit(transport)),
     spaces,
     handshake: new Handshake({ role, tls, aead: setup.aead, random, spaces }),
@@ -152,7 +162,7 @@ function remoteIdLimit({ natTraversal }: TransportSettings): number {
   return natTraversal === undefined ? ACTIVE_CONNECTION_ID_LIMIT : TRAVERSAL_CONNECTION_IDS;
 }
 
-function ourTransportParameters(setup: ConnectionSetup, extensions: Extensions | undefined): Uint8Array {
+function ourTransportParameters(setup: ConnectionSetup, others: Partial<TransportParameters>): Uint8Array {
   const { transport, role, local } = setup;
   return encodeTransportParameters({
     ...DEFAULT_TRANSPORT_PARAMETERS,
@@ -174,6 +184,6 @@ function ourTransportParameters(setup: ConnectionSetup, extensions: Extensions |
     activeConnectionIdLimit: remoteIdLimit(transport),
     initialSourceConnectionId: local.connectionId,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
-    ...extensions?.parameters,
+    ...others,
   });
 }

@@ -336,6 +336,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       originalDestinationId,
       // What has come through one way is taken to come through the other.
       initialDatagramBytes: Math.min(lengthBytes, server.transport.initialDatagramBytes),
+      ...(server.preferredAddress === undefined ? {} : { preferredAddress: server.preferredAddress }),
       peerSourceId: header.sourceConnectionId.slice(),
     }, now);
     entry.initialKey = toHex(originalDestinationId);

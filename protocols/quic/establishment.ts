@@ -7,8 +7,10 @@
 
 import { unreachable } from "../core/unreachable.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
+import { TransportError } from "./errors.ts";
 import { checkConnectionIds } from "./handshake.ts";
 import type { HandshakeEvent } from "./handshake.ts";
+import { decodePreferredAddress, PREFERRED_SEQUENCE_NUMBER } from "./preferred_address.ts";
 import { discardSpace, useDatagramSize } from "./recovery.ts";
 import type { TransportParameters } from "./transport_parameters.ts";
 
@@ -86,4 +88,16 @@ function applyParameters(parts: ConnectionParts, parameters: TransportParameters
   parts.loss.setMaxAckDelay(parameters.maxAckDelayMs);
   parts.idle.setPeerTimeout(parameters.maxIdleTimeoutMs, now);
   if (parameters.statelessResetToken !== undefined) parts.remoteIds.setInitialToken(parameters.statelessResetToken);
+  if (parameters.preferredAddress !== undefined) {
+    const { connectionId, statelessResetToken } = decodePreferredAddress(parameters.preferredAddress);
+    if (parts.remoteIds.isEmpty) {
+      throw new TransportError("TRANSPORT_PARAMETER_ERROR", "preferred_address from a server whose ID is empty");
+    }
+    parts.remoteIds.onNew({
+      sequenceNumber: PREFERRED_SEQUENCE_NUMBER,
+      retirePriorTo: 0,
+      connectionId,
+      statelessResetToken,
+    });
+  }
 }

@@ -5,9 +5,11 @@
  * @module
  */
 
+import type { Address } from "../core/address.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { usePathMtu } from "./establishment.ts";
 import type { Path, PathKey } from "./path.ts";
+import { decodePreferredAddress, preferredFrom } from "./preferred_address.ts";
 import { INITIAL_RTT_MS } from "./rtt.ts";
 import { finish } from "./termination.ts";
 
@@ -27,7 +29,7 @@ export const UNUSED_PATH_MS = 30_000;
  * reached from elsewhere, and not without a connection ID for the path.
  */
 export function probePath(parts: ConnectionParts, { base, remote }: PathKey, now: number): boolean {
-  if (!mayOpenPaths(parts)) return false;
+  if (!mayOpenPaths(parts, remote)) return false;
   const path = parts.paths.find(base, remote) ?? openPath(parts, { base, remote });
   if (path === undefined || !claimConnectionId(parts, path)) return false;
   path.isAsked = true;
@@ -43,7 +45,7 @@ export function probePath(parts: ConnectionParts, { base, remote }: PathKey, now
  */
 export function migrate(parts: ConnectionParts, { base, remote }: PathKey, now: number): boolean {
   const { paths } = parts;
-  if (!mayOpenPaths(parts)) return false;
+  if (!mayOpenPaths(parts, remote)) return false;
   const known = paths.find(base, remote);
   if (known === paths.active) return true;
   // RFC 9000 §9, §21.5.3: nothing but probes goes where nobody has shown to be.
@@ -57,6 +59,18 @@ export function migrate(parts: ConnectionParts, { base, remote }: PathKey, now: 
   // RFC 9000 §9.2: what is not a probe tells the server where we are.
   parts.pending.isPingDue = true;
   return true;
+}
+
+/** A client that knows of a better address of its server proves it, and moves there when it has answered: RFC 9000 §9.6. */
+export function goToPreferredAddress(parts: ConnectionParts, now: number): void {
+  const { handshake: { peerParameters }, paths: { active, all } } = parts;
+  // HANDSHAKE_DONE may come more than once.
+  if (peerParameters?.preferredAddress === undefined || all.some((path) => path.isPreferred)) return;
+  const { base } = active;
+  const remote = preferredFrom(decodePreferredAddress(peerParameters.preferredAddress), base, active.remote);
+  if (remote === undefined || !probePath(parts, { base, remote }, now)) return;
+  const path = parts.paths.find(base, remote);
+  if (path !== undefined) path.isPreferred = true;
 }
 
 /** Forgets a path that is not in use and retires its connection ID: RFC 9000 §5.1.2. */
@@ -179,6 +193,7 @@ export function validatePath(parts: ConnectionParts, data: Uint8Array, now: numb
       path.isAsked = false;
       parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote });
     }
+    if (path.isPreferred && !isActive && !wasValidated) migrate(parts, path, now);
     return;
   }
 }
@@ -208,11 +223,17 @@ export function pathTimeoutAt(parts: ConnectionParts): number | undefined {
   return first;
 }
 
-function mayOpenPaths(parts: ConnectionParts): boolean {
+function mayOpenPaths(parts: ConnectionParts, remote: Address): boolean {
   const { handshake, remoteIds, role, state } = parts;
   // RFC 9000 §9: not before the handshake is confirmed; §9.5: not towards a peer whose IDs cannot tell paths apart.
   if (!state.isConfirmed || remoteIds.isEmpty) return false;
-  return role === "server" || handshake.peerParameters?.disableActiveMigration !== true;
+  if (role === "server") return true;
+  const { disableActiveMigration = false, preferredAddress } = handshake.peerParameters ?? {};
+  if (!disableActiveMigration) return true;
+  // RFC 9000 §18.2: that is asked for the address of the handshake, and not for the preferred one.
+  if (preferredAddress === undefined) return false;
+  const { ipv4, ipv6 } = decodePreferredAddress(preferredAddress);
+  return remote === ipv4 || remote === ipv6;
 }
 
 /** @returns `undefined` if there is no connection ID for it. */

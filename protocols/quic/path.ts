@@ -35,6 +35,8 @@ export class Path implements PathKey {
   readonly isOurs: boolean;
   /** Whether the application asked for validation and is owed the outcome. */
   isAsked = false;
+  /** Whether a client is to move here once it is validated: RFC 9000 §9.6. */
+  isPreferred = false;
   /** Of our connection IDs, the one that the peer's latest packet here was addressed to. */
   usedSequenceNumber = 0;
   /** When an authentic packet last came in here; kept up where NAT traversal is on. */

@@ -15,7 +15,7 @@ import { TransportError } from "./errors.ts";
 import { advanceHandshake, confirmHandshake } from "./establishment.ts";
 import { FrameDecoder } from "./frame.ts";
 import type { Frame } from "./frame.ts";
-import { addPeerPath, followPeer, onPeerRetired, validatePath } from "./migration.ts";
+import { addPeerPath, followPeer, goToPreferredAddress, onPeerRetired, validatePath } from "./migration.ts";
 import {
   CONNECTION_ID_BYTES,
   listsVersion,
@@ -394,6 +394,7 @@ export class Receiver {
       case "HANDSHAKE_DONE":
         if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "HANDSHAKE_DONE from a client");
         confirmHandshake(parts, now);
+        goToPreferredAddress(parts, now);
         break;
       case "CONNECTION_CLOSE": {
         const by = frame.isApplication ? "application" : "peer";

@@ -30,7 +30,7 @@ export interface TransportParameters {
   readonly ackDelayExponent: number;
   readonly maxAckDelayMs: number;
   readonly disableActiveMigration: boolean;
-  /** The preferred_address of a server, as it is on the wire: we neither send nor use one. */
+  /** Value as it is on the wire, see `preferred_address.ts`. */
   readonly preferredAddress?: Uint8Array;
   readonly activeConnectionIdLimit: number;
   readonly initialSourceConnectionId?: Uint8Array;
