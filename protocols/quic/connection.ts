@@ -22,7 +22,7 @@ import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from ".
 import type { TraversalCounts } from "./nat_traversal/traversal.ts";
 import { readTraversal } from "./probed_paths.ts";
 import { Receiver } from "./receive.ts";
-import { onRetreatTimeout, retreatAt } from "./retreat.ts";
+import { onRetreatTimeout, retreatTimeoutAt } from "./retreat.ts";
 import { onLossTimeout } from "./recovery.ts";
 import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
 import type { Transmission } from "./send.ts";
@@ -498,7 +498,7 @@ export class QuicConnection {
       const { extensions } = this.#parts;
       if (extensions?.traversal !== undefined) {
         timers.set("traversal", extensions.traversal.timeoutAt);
-        timers.set("retreat", retreatAt(this.#parts));
+        timers.set("retreat", retreatTimeoutAt(this.#parts));
       }
     }
     return timers.next();

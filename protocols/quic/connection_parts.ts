@@ -74,6 +74,8 @@ export interface Epoch {
   id: number;
   /** When a server last asked on paths used before, because the one in use was silent. */
   askedElsewhereAt: number;
+  /** When a client last kept open the paths that it may go back to. */
+  keptOpenAt: number;
 }
 
 /** The parts of one connection. */

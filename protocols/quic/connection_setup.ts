@@ -142,7 +142,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     extensions,
     pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
     earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
-    epoch: { id: 0, askedElsewhereAt: -Infinity },
+    epoch: { id: 0, askedElsewhereAt: -Infinity, keptOpenAt: -Infinity },
     counters: {
       sentBytes: 0,
       sentDatagrams: 0,

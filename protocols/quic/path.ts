@@ -54,6 +54,7 @@ export class Path implements PathKey {
   #sentBytes = 0;
   #outstanding: { readonly data: Uint8Array; readonly isFullSize: boolean; readonly sentAt: number }[] = [];
   #isChallengeDue = false;
+  #isKeepAliveDue = false;
   #nextChallengeAt: number | undefined;
   #challengeIntervalMs = 0;
   #firstIntervalMs = 0;
@@ -201,9 +202,21 @@ export class Path implements PathKey {
     return this.#responses.shift();
   }
 
+  /** A packet is to leave that says nothing, so that NATs on the way do not forget the path. */
+  keepAlive(): void {
+    this.#isKeepAliveDue = true;
+  }
+
+  /** A packet leaves here. @returns Whether `keepAlive` wanted one. */
+  takeKeepAlive(): boolean {
+    const isDue = this.#isKeepAliveDue;
+    this.#isKeepAliveDue = false;
+    return isDue;
+  }
+
   /** Whether there is something to send that belongs on this path and no other. */
   get hasToSend(): boolean {
-    return this.#isChallengeDue || this.#responses.length > 0;
+    return this.#isChallengeDue || this.#responses.length > 0 || this.#isKeepAliveDue;
   }
 
   /** Ends what is under way. */

@@ -9,7 +9,8 @@
  * The second probe timeout of a packet that is sent alone comes three probe timeouts after it. As every further packet puts
  * it off (RFC 9002 §6.2.1), that time is counted here from the oldest packet that is not acknowledged.
  *
- * Then a direct path is looked for anew. Without NAT traversal nothing of this happens: paths that were left are forgotten.
+ * Then a direct path is looked for anew. Until it is needed, the client keeps the way back open through its own NAT, as often
+ * as it keeps the connection alive. Without NAT traversal nothing of this happens: paths that were left are forgotten.
  *
  * @module
  */
@@ -25,10 +26,17 @@ const GRACE_PROBE_TIMEOUTS = 3;
 /** How many probe timeouts ago a packet must have left at most, whose acknowledgement shows that the peer hears us. */
 const ANSWERED_PROBE_TIMEOUTS = 2;
 
-/** When the path in use has been silent for too long; `undefined` if nothing waits for an answer, or there is no other. */
-export function retreatAt(parts: ConnectionParts): number | undefined {
-  const { epoch, extensions, loss, paths, state } = parts;
+/** When `onRetreatTimeout` has something to do. */
+export function retreatTimeoutAt(parts: ConnectionParts): number | undefined {
+  const { extensions, paths, state } = parts;
   if (extensions?.traversal === undefined || paths.previous.length === 0 || !state.isConfirmed) return undefined;
+  const silentAt = retreatAt(parts);
+  const keepOpenAt = nextKeepOpenAt(parts);
+  return silentAt === undefined ? keepOpenAt : Math.min(silentAt, keepOpenAt ?? Infinity);
+}
+
+/** When the path in use has been silent for too long; `undefined` if nothing waits for an answer. */
+function retreatAt({ epoch, loss }: ConnectionParts): number | undefined {
   const { unansweredSince } = loss;
   if (unansweredSince === undefined) return undefined;
   return Math.max(unansweredSince, epoch.askedElsewhereAt) + RETREAT_PROBE_TIMEOUTS * loss.ptoMs;
@@ -37,6 +45,10 @@ export function retreatAt(parts: ConnectionParts): number | undefined {
 /** Does what is to be done then; early calls are harmless. */
 export function onRetreatTimeout(parts: ConnectionParts, now: number): void {
   const { epoch, paths, role } = parts;
+  if (now >= (nextKeepOpenAt(parts) ?? Infinity)) {
+    epoch.keptOpenAt = now;
+    for (const path of paths.previous) path.keepAlive();
+  }
   if (now < (retreatAt(parts) ?? Infinity)) return;
   if (role === "server") {
     epoch.askedElsewhereAt = now;
@@ -44,6 +56,12 @@ export function onRetreatTimeout(parts: ConnectionParts, now: number): void {
   } else if (paths.fallback !== undefined) {
     retreat(parts, paths.fallback, now);
   }
+}
+
+/** `undefined` on a server, which is not behind the NAT of the relayed path, and where nothing is kept alive. */
+function nextKeepOpenAt({ epoch, paths, role, settings: { keepAliveMs } }: ConnectionParts): number | undefined {
+  if (role === "server" || keepAliveMs === undefined) return undefined;
+  return Math.max(epoch.keptOpenAt, paths.active.usedSince) + keepAliveMs;
 }
 
 /** PATH_CHALLENGE came in on a path that is not in use. */

@@ -449,8 +449,11 @@ export class Sender {
       writePathChallenge(writer, data);
       record.frames.push({ type: "PATH_CHALLENGE", data });
     }
+    // RFC 9000 §9.1: PADDING probes, too, but asks nothing, and so needs no size.
+    const isSilent = path.takeKeepAlive() && record.frames.length === 0;
+    if (isSilent) writePadding(writer, 1);
     builder.keep(now);
-    return builder.finish(limitBytes, now);
+    return builder.finish(isSilent ? 0 : limitBytes, now);
   }
 
   /** CONNECTION_CLOSE in every space that the peer may have keys for: RFC 9000 §10.2.3. */

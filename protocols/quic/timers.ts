@@ -12,7 +12,7 @@
  * - `keepAlive`: it is time for a PING, RFC 9000 §10.1.2.
  * - `path`: a path is to be challenged again, or failed, RFC 9000 §8.2.
  * - `traversal`: a probe of NAT traversal, or a round, is due, draft-seemann-quic-nat-traversal-02 §4.
- * - `retreat`: the path in use has been silent for too long while there is another.
+ * - `retreat`: the path in use has been silent for too long while there is another, which is to be kept open.
  * - `keyDiscard`: keys of the previous phase go, RFC 9001 §6.5.
  * - `close`: closing or draining is over, RFC 9000 §10.2.
  */

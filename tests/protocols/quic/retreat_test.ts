@@ -136,6 +136,24 @@ Deno.test("Right after a move the server's question on the old path moves nothin
   }
 });
 
+Deno.test("Client keeps the relayed path open through its NAT with packets that say nothing, as often as it keeps alive", () => {
+  for (const keepAliveMs of [15_000, undefined]) {
+    const direct = new DirectPath({ transport: { keepAliveMs, idleTimeoutMs: 0 } });
+    const { pair } = direct;
+    const { client, server } = direct.moved();
+    pair.runTo(pair.now + 1000);
+    const relayed: number[] = [];
+    pair.onSent = (to, bytes) => {
+      if (to === RELAY) relayed.push(bytes.length);
+    };
+    pair.runTo(pair.now + 61_000);
+    strictEqual(relayed.length, keepAliveMs === undefined ? 0 : 4);
+    ok(relayed.every((bytes) => bytes < 40), relayed.join());
+    strictEqual(client.path.remote, SERVER_ADDRESS);
+    strictEqual(server.path.base, pair.server.base);
+  }
+});
+
 Deno.test("Relay that dies after the move costs nothing, and both dead end the connection by idle timeout", () => {
   const direct = new DirectPath();
   const { pair } = direct;
