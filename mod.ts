@@ -134,6 +134,7 @@ export type { Aead, AeadBackend, AeadName, HeaderProtection } from "./protocols/
 export type { AddressDiscoveryRole } from "./protocols/quic/address_discovery.ts";
 export { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "./protocols/quic/config.ts";
 export type { ConnectOptions, EndpointConfig, ServerConfig, TlsSettings } from "./protocols/quic/config.ts";
+export type { PreferredAddresses } from "./protocols/quic/preferred_address.ts";
 export type { QuicConnection } from "./protocols/quic/connection.ts";
 export type {
   CloseFrame,
