@@ -20,7 +20,9 @@ const TOKEN_BYTES = 16;
 
 /** Where a server would rather be reached; at least one of the two. */
 export interface PreferredAddresses {
+  /** Where IPv4 clients are asked to move. */
   readonly ipv4?: Address;
+  /** Where IPv6 clients are asked to move. */
   readonly ipv6?: Address;
 }
 
