@@ -85,11 +85,6 @@ export class IceCall {
     this.#port.wake();
   }
 
-  endOfRemote(now: number): void {
-    this.#agent.endOfRemoteCandidates(now);
-    this.#port.wake();
-  }
-
   /** Names the pair that QUIC uses. */
   nominate(base: Base, remote: Address, now: number): void {
     this.#agent.nominate(base, remote, now);

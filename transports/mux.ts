@@ -71,7 +71,6 @@ export class Mux {
   readonly #tunnels = new Map<Base, (datagram: Datagram, now: number) => void>();
   readonly #drops = new Map<MuxDropReason, number>();
   #quic: AttachedPort | undefined;
-  #stunServer: AttachedPort | undefined;
   #news: AttachedPort[] = [];
   readonly #sending: AttachedPort[] = [];
   #stale: AttachedPort[] = [];
@@ -113,17 +112,11 @@ export class Mux {
     for (const [key, owner] of this.#transactions) if (owner === port) this.#transactions.delete(key);
     for (const [name, owner] of this.#usernames) if (owner === port) this.#usernames.delete(name);
     if (this.#quic === port) this.#quic = undefined;
-    if (this.#stunServer === port) this.#stunServer = undefined;
   }
 
   /** Names the machine that QUIC packets go to. */
   routeQuic(port: Port): void {
     if (port instanceof AttachedPort) this.#quic = port;
-  }
-
-  /** Names the machine that STUN requests without a USERNAME go to. */
-  routeStunServer(port: Port): void {
-    if (port instanceof AttachedPort) this.#stunServer = port;
   }
 
   /** Names the machine that STUN requests go to whose USERNAME begins with this user name fragment. */
@@ -269,8 +262,7 @@ export class Mux {
       }
       case "request": {
         const ufrag = usernameTarget(payload);
-        if (ufrag === undefined) return this.#stunServer ?? this.#drop("unknown username");
-        return this.#usernames.get(ufrag) ?? this.#drop("unknown username");
+        return (ufrag === undefined ? undefined : this.#usernames.get(ufrag)) ?? this.#drop("unknown username");
       }
       case "indication":
         // A Binding indication only keeps mappings alive (RFC 8445 §11): there is nothing to hand on.

@@ -51,11 +51,6 @@ export class Runner {
     this.#driver = new Driver(options.machine, options.host, (event) => this.#handle(event));
   }
 
-  /** How often each kind of socket error was seen. */
-  get socketErrors(): ReadonlyMap<string, number> {
-    return this.#driver.socketErrors;
-  }
-
   /** Polls the machine for the first time, and after every command that was given to it directly. */
   drain(): void {
     this.#options.machine.wake();

@@ -52,10 +52,3 @@ export class TransportError extends Error {
     this.frameType = options.frameType;
   }
 }
-
-/** `0x0a` as `PROTOCOL_VIOLATION`, `0x0128` as `CRYPTO_ERROR+40`, anything else as hexadecimal. */
-export function nameTransportError(code: number): string {
-  for (const [name, value] of Object.entries(TRANSPORT_ERROR)) if (value === code) return name;
-  if (code > 0x0100 && code <= 0x01ff) return `CRYPTO_ERROR+${code - 0x0100}`;
-  return `0x${code.toString(16)}`;
-}
