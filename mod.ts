@@ -115,6 +115,7 @@ export type {
   IceCredentials,
   ListenerEvent,
   ListenerMachine,
+  NamedRelay,
   Refusal,
 } from "./signaling/machines.ts";
 export type {
@@ -123,6 +124,7 @@ export type {
   Reception,
   RelayAccess,
   RelayedTarget,
+  RelayPolicy,
   Target,
   Traversal,
   TraversalMachine,
@@ -394,7 +396,7 @@ export function listen(options: ListenOptions): Listener {
     const token = relayedTicketToken(host, access.authority, options);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
-    return new Listener(node, { listener, maxSessions, relay: { access, token } });
+    return new Listener(node, { listener, maxSessions, relays: [access], ticketToken: token });
   }
   if (signaling === undefined) {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
@@ -403,7 +405,7 @@ export function listen(options: ListenOptions): Listener {
   const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
   const suited = access === undefined ? options : throughRelay(options);
   const node = nodeOptions(host, context, signaling, stunServers, suited);
-  return new Listener(node, { listener, maxSessions, ...(access === undefined ? {} : { relay: { access } }) });
+  return new Listener(node, { listener, maxSessions, relays: access === undefined ? [] : [access] });
 }
 
 /**

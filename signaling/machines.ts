@@ -67,11 +67,21 @@ export type CallFailure =
   /** The hub does not understand us or refuses us: wrong token, other version. */
   | "hub";
 
+/** A relay that the hub names, and our leave to use it. */
+export interface NamedRelay {
+  /** `https://HOST:PORT`, with the SHA-256 of its certificate behind a `#` where that is not vouched for by its name. */
+  readonly url: string;
+  /** What it asks for. */
+  readonly token?: string;
+}
+
 /** What a caller tells. */
 export type CallerEvent =
   | { readonly type: "open" }
   /** STUN servers the hub or the ticket names, as `HOST:PORT`. */
   | { readonly type: "stunServers"; readonly servers: readonly string[] }
+  /** Relays the hub names. */
+  | { readonly type: "relays"; readonly relays: readonly NamedRelay[] }
   | { readonly type: "answer"; readonly call: Call }
   /** The listener's candidates changed: the whole new list. */
   | { readonly type: "candidates"; readonly candidates: readonly RemoteCandidate[] }
@@ -107,6 +117,8 @@ export type Refusal =
 export type ListenerEvent =
   | { readonly type: "open" }
   | { readonly type: "stunServers"; readonly servers: readonly string[] }
+  /** Relays the hub names; told before `registered`. */
+  | { readonly type: "relays"; readonly relays: readonly NamedRelay[] }
   /** The hub holds our record: we can be called. */
   | { readonly type: "registered" }
   /**

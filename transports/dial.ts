@@ -17,7 +17,8 @@ import type { Signaling } from "../signaling/channel.ts";
 import { bindBases } from "./bases.ts";
 import { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
-import type { Node, Target, Traversal, TraversalEvent } from "./traversal.ts";
+import { DEFAULT_RELAY_POLICY } from "./traversal.ts";
+import type { Node, RelayPolicy, Target, Traversal, TraversalEvent } from "./traversal.ts";
 
 /** The Ta we propose: RFC 8445 §14.2 lets an implementation go down to 5 ms between transactions. */
 export const DEFAULT_TA_MS = 5;
@@ -39,6 +40,8 @@ export interface NodeOptions {
   readonly stunServers: readonly string[];
   readonly resolve: (server: string) => Promise<readonly Address[]>;
   readonly protocol: string;
+  /** Default {@linkcode DEFAULT_RELAY_POLICY}. */
+  readonly relayPolicy?: RelayPolicy;
   /** Loopback and nothing else. */
   readonly loopback: boolean;
   readonly quic?: Partial<TransportSettings>;
@@ -82,6 +85,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
     providers: options.providers,
     expectsServers: options.stunServers.length > 0,
     protocol: options.protocol,
+    relayPolicy: options.relayPolicy ?? DEFAULT_RELAY_POLICY,
     taMs: options.taMs ?? DEFAULT_TA_MS,
     dialTimeoutMs: options.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,
     allowLoopback: options.loopback,

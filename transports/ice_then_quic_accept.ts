@@ -16,7 +16,7 @@ import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, ListenerEvent } from "../signaling/machines.ts";
 import { IceCall } from "./ice_call.ts";
 import { explainUnreachable } from "./report.ts";
-import type { CallTimes, Reception } from "./traversal.ts";
+import type { CallTimes, Reception, RelayAccess } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 /** Calls that are being answered at once; the listener's machine refuses further offers before they get here. */
@@ -84,6 +84,8 @@ export class IceThenQuicAccept implements TraversalLogic<ListenerEvent> {
     }
   }
 
+  addRelays(_relays: readonly RelayAccess[], _now: number): void {}
+
   onSettled(): void {
     if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
     this.#forgetClosed();
@@ -137,6 +139,7 @@ export class IceThenQuicAccept implements TraversalLogic<ListenerEvent> {
         this.#shell.emit({ type: "openChannel" });
         return;
       case "stunServers":
+      case "relays":
       case "registered":
       case "unregistered":
       case "ticket":

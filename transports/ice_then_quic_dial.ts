@@ -18,7 +18,7 @@ import type { Attempt } from "./attempts.ts";
 import { earlyTargets } from "./early_dial.ts";
 import { IceCall } from "./ice_call.ts";
 import { explainUnreachable } from "./report.ts";
-import type { CallTimes, Target, TraversalFailure } from "./traversal.ts";
+import type { CallTimes, RelayAccess, Target, TraversalFailure } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 /** The offer waits at most this long, once the channel is up, for the first STUN answer. */
@@ -70,6 +70,8 @@ export class IceThenQuicDial implements TraversalLogic<CallerEvent> {
     this.#attempts.onTimeout(now);
     if (this.#state.name === "checking" && now >= this.#state.deadlineAt) this.#failUnreached();
   }
+
+  addRelays(_relays: readonly RelayAccess[], _now: number): void {}
 
   onSettled(): void {
     if (this.#state.name !== "closing" || this.#state.connection.state === "closing") return;
@@ -151,6 +153,7 @@ export class IceThenQuicDial implements TraversalLogic<CallerEvent> {
         this.#shell.emit({ type: "openChannel" });
         return;
       case "stunServers":
+      case "relays":
         this.#shell.emit(event);
         return;
       case "paste":

@@ -31,7 +31,7 @@ export function quicNative(): QuicNative {
         return new QuicNativeDial(NAME, target, shell);
       }),
     accept: (reception, node): TraversalShell<ListenerEvent> => {
-      const { relay } = reception;
+      const [relay] = reception.relays;
       if (relay === undefined) throw new TypeError("Cannot listen with quic-native: name a relay");
       const config = {
         ...DEFAULT_ENDPOINT_CONFIG,

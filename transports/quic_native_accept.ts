@@ -18,7 +18,7 @@ import { BUSY_CODE } from "./ice_then_quic_accept.ts";
 import { callToken, isRelayedPath } from "./quic_native_settings.ts";
 import { RelayTunnel } from "./relay_tunnel.ts";
 import type { TunnelListener } from "./relay_tunnel.ts";
-import type { Reception } from "./traversal.ts";
+import type { Reception, RelayAccess } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 /** Calls that are being answered at once; the listener's machine refuses further offers before they get here. */
@@ -55,14 +55,14 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   constructor(
     transport: string,
     reception: Reception,
-    relay: NonNullable<Reception["relay"]>,
+    relay: RelayAccess,
     shell: TraversalShell<ListenerEvent>,
   ) {
     this.#transport = transport;
     this.#reception = reception;
     this.#shell = shell;
-    this.#ticketToken = relay.token;
-    this.#tunnel = new RelayTunnel(shell, relay.access, this);
+    this.#ticketToken = reception.ticketToken;
+    this.#tunnel = new RelayTunnel(shell, relay, this);
     if (this.#ticketToken !== undefined) shell.endpoint.admitToken(this.#ticketToken, Infinity);
   }
 
@@ -80,6 +80,8 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     this.#tunnel.onTimeout(now);
     for (const pending of this.#calls.values()) if (now >= pending.deadlineAt) this.#endCall(pending);
   }
+
+  addRelays(_relays: readonly RelayAccess[], _now: number): void {}
 
   onSettled(now: number): void {
     if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
@@ -109,6 +111,7 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
         this.#shell.emit({ type: "failed", reason: event.reason, message: event.message, report: [] });
         return;
       case "stunServers":
+      case "relays":
       case "registered":
       case "unregistered":
       case "ticket":

@@ -14,7 +14,7 @@ import { isKeyOf } from "../signaling/identity.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
 import { callToken, isRelayedPath, traversalSettings } from "./quic_native_settings.ts";
 import { tlsSettings } from "./tls_settings.ts";
-import type { CallTimes, RelayedTarget, Target, TraversalFailure } from "./traversal.ts";
+import type { CallTimes, RelayAccess, RelayedTarget, Target, TraversalFailure } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 
 type State =
@@ -95,6 +95,8 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
     this.#shell.wakeEndpoint();
   }
 
+  addRelays(_relays: readonly RelayAccess[], _now: number): void {}
+
   onSettled(): void {
     if (this.#state.name !== "closing" || this.#state.connection.state === "closing") return;
     this.#state = { name: "over" };
@@ -114,6 +116,7 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
         this.#shell.emit({ type: "openChannel" });
         return;
       case "stunServers":
+      case "relays":
         this.#shell.emit(event);
         return;
       case "answer":

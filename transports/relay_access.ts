@@ -5,7 +5,9 @@
  */
 
 import { parseAddress } from "../protocols/core/address.ts";
+import type { Address } from "../protocols/core/address.ts";
 import { fromHex, toHex } from "../protocols/core/bytes.ts";
+import type { NamedRelay } from "../signaling/machines.ts";
 import type { RelayAccess } from "./traversal.ts";
 
 const SHA256_BYTES = 32;
@@ -27,6 +29,18 @@ export function relayAccess(text: string, token?: string): RelayAccess {
     certificateSha256: fromHex(digest),
     ...(token === undefined ? {} : { token }),
   };
+}
+
+/** How the relay is reached that a hub names; `undefined` if its URL is none, or nobody knows its name. */
+export function findRelay(
+  { url, token }: NamedRelay,
+  _resolve: (server: string) => Promise<readonly Address[]>,
+): Promise<RelayAccess | undefined> {
+  try {
+    return Promise.resolve(relayAccess(url, token));
+  } catch {
+    return Promise.resolve(undefined);
+  }
 }
 
 /** Writes what {@linkcode relayAccess} reads. */

@@ -128,7 +128,12 @@ export class RelayTunnel {
         cipherSuites: DEFAULT_CIPHER_SUITES,
         applicationProtocols: [HTTP3_ALPN],
         credentials: [],
-        peer: { certificateTypes: ["X509"], certificateSha256: [certificateSha256], ask: false },
+        // Without a digest nobody is believed.
+        peer: {
+          certificateTypes: ["X509"],
+          certificateSha256: certificateSha256 === undefined ? [] : [certificateSha256],
+          ask: false,
+        },
         keyLog: this.#host.node.keyLog,
       },
       transport: { ...TUNNEL_TRANSPORT_SETTINGS, keepAliveMs: TUNNEL_KEEP_ALIVE_MS },

@@ -12,6 +12,8 @@ import type { Address } from "../protocols/core/address.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { SignalingRefusedError } from "../signaling/channel.ts";
 import type { MessageChannel, Signaling } from "../signaling/channel.ts";
+import type { NamedRelay } from "../signaling/machines.ts";
+import { findRelay } from "./relay_access.ts";
 import { Session } from "./session.ts";
 import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
 
@@ -74,6 +76,16 @@ export class Runner {
     if (!isAnyFound) add([]);
   }
 
+  /** Tells the machine how each relay is reached that can be. */
+  async #addRelays(relays: readonly NamedRelay[]): Promise<void> {
+    await Promise.all(relays.map(async (relay) => {
+      const access = await findRelay(relay, this.#options.resolve);
+      if (access === undefined || this.#abort.signal.aborted) return;
+      this.#options.machine.addRelays([access], this.#options.host.now());
+      this.#driver.drain();
+    }));
+  }
+
   /** Closes the signaling channel: a caller that is connected needs it no more. */
   closeChannel(): void {
     this.#channel?.close();
@@ -103,6 +115,9 @@ export class Runner {
         break;
       case "stunServers":
         void this.addStunServers(event.servers);
+        break;
+      case "relays":
+        void this.#addRelays(event.relays);
         break;
       case "connection":
         this.#sessions.get(event.connection)?.handleEvent(event.event);

@@ -18,7 +18,25 @@ import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
 import type { PeerIdentity } from "../signaling/identity.ts";
-import type { CallerMachine, CallFailure, ListenerMachine, Refusal } from "../signaling/machines.ts";
+import type { CallerMachine, CallFailure, ListenerMachine, NamedRelay, Refusal } from "../signaling/machines.ts";
+
+/**
+ * What a relay is used for. Each side has its own policy, and the stricter one holds where they differ.
+ *
+ * - `never`: no relay is contacted, and the peer's address at one is passed over.
+ * - `signal-only`: the handshake and the addresses go through it, none of the application's bytes: there is a session once
+ *   the direct path is in use, and none without one.
+ * - `until-direct`: it carries data whenever there is no direct path.
+ * - `allowed`: a path like any other: the clearly faster one is used.
+ * - `required`: nothing but the relay, for those who hide where they are: no address is told, no probe answered.
+ */
+export type RelayPolicy = "never" | "signal-only" | "until-direct" | "allowed" | "required";
+
+/** All there are, the one that uses relays least first. */
+export const RELAY_POLICIES: readonly RelayPolicy[] = ["never", "signal-only", "until-direct", "allowed", "required"];
+
+/** The policy of whoever says nothing. */
+export const DEFAULT_RELAY_POLICY: RelayPolicy = "until-direct";
 
 /** What dialling and listening have in common: who we are and what we have. */
 export interface Node {
@@ -38,6 +56,8 @@ export interface Node {
   readonly protocol: string;
   /** The Ta we propose, in ms: RFC 8445 §14.2. */
   readonly taMs: number;
+  /** What relays are used for. */
+  readonly relayPolicy: RelayPolicy;
   /** How long a call may take from the peer's answer until a handshake is complete. Ticket mode has its own, longer time. */
   readonly dialTimeoutMs: number;
   /** Only in demonstrations and tests. */
@@ -64,8 +84,10 @@ export interface RelayAccess {
   readonly address: Address;
   /** Its name and port, as its URL has them. */
   readonly authority: string;
-  /** SHA-256 of its certificate's DER, 32 bytes. */
-  readonly certificateSha256: Uint8Array;
+  /** The name its certificate must be good for; absent where the URL has an IP address. */
+  readonly serverName?: string;
+  /** SHA-256 of its certificate's DER, 32 bytes. Without it the certificate's chain is verified for `serverName`. */
+  readonly certificateSha256?: Uint8Array;
   /** What it asks for. */
   readonly token?: string;
 }
@@ -88,12 +110,13 @@ export interface Reception {
   readonly patient: boolean;
   /** Sessions at once; a caller beyond them is told `busy`. */
   readonly maxSessions: number;
-  /** For `quic-native`: where we can be reached before there is a direct path. */
-  readonly relay?: {
-    readonly access: RelayAccess;
-    /** What holders of a ticket show in their Initials, 16 bytes. Absent: only those come whose offers are accepted. */
-    readonly token?: Uint8Array;
-  };
+  /** Where we can be reached before there is a direct path, as far as it is known at once; `addRelays` names more. */
+  readonly relays: readonly RelayAccess[];
+  /**
+   * What holders of a ticket that names an address at a relay show in their Initials, 16 bytes. Absent: only those come
+   * whose offers are accepted.
+   */
+  readonly ticketToken?: Uint8Array;
 }
 
 /** Milestones of a call, each in ms since {@linkcode Node.now}; absent while it has not been reached. */
@@ -140,6 +163,8 @@ export type TraversalEvent =
   | { readonly type: "message"; readonly text: string }
   /** Resolve these `HOST:PORT`s and say `addStunServers`. */
   | { readonly type: "stunServers"; readonly servers: readonly string[] }
+  /** Find out the addresses of these relays and say `addRelays`. */
+  | { readonly type: "relays"; readonly relays: readonly NamedRelay[] }
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
   /** A socket failed to send to a remote address, or to receive. */
   | { readonly type: "socketError"; readonly error: SocketError }
@@ -156,7 +181,6 @@ export type TraversalEvent =
   | { readonly type: "session"; readonly session: EstablishedSession }
   /** What happens on the connection of a session. */
   | { readonly type: "connection"; readonly connection: QuicConnection; readonly event: ConnectionEvent }
-  /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
   /** A session's packets take another way now; `ms` as the session's `times`. */
   | {
     readonly type: "path";
@@ -164,6 +188,7 @@ export type TraversalEvent =
     readonly kind: "relayed" | "direct";
     readonly ms: number;
   }
+  /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
   | { readonly type: "callFailed"; readonly message: string; readonly report: readonly PairReport[] }
   /**
    * Every session has ended, and no CONNECTION_CLOSE of ours has to be repeated any more: the peer has answered it, or the
@@ -192,6 +217,8 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   handleClosed(now: number, reason?: string, isRefused?: boolean): void;
   /** STUN servers that were found, perhaps none; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
+  /** Relays that were found, perhaps none, besides those of {@linkcode Reception.relays}. */
+  addRelays(relays: readonly RelayAccess[], now: number): void;
   /** A command was given to a connection: it is polled again. */
   wake(): void;
   /** Ends every session with CONNECTION_CLOSE and stops. */

@@ -19,7 +19,7 @@ import { MessagePort } from "./message_port.ts";
 import type { MessagePortEvent } from "./message_port.ts";
 import { Mux } from "./mux.ts";
 import type { Port } from "./mux.ts";
-import type { Node, TraversalEvent, TraversalMachine } from "./traversal.ts";
+import type { Node, RelayAccess, TraversalEvent, TraversalMachine } from "./traversal.ts";
 
 /** What is a transport's own on one side of a call. */
 export interface TraversalLogic<DialogueEvent> {
@@ -34,6 +34,8 @@ export interface TraversalLogic<DialogueEvent> {
   /** Gathering has said all it knows; it may do so again. */
   onGathered(now: number): void;
   onSocketError(error: SocketError, now: number): void;
+  /** Relays that were found besides those known from the start. */
+  addRelays(relays: readonly RelayAccess[], now: number): void;
   /** Nothing moves any more, for the moment: the last chance to emit. */
   onSettled(now: number): void;
   /** Runs what is due. */
@@ -175,6 +177,11 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   addStunServers(servers: readonly Address[], now: number): void {
     this.#now = now;
     this.gathering.addServers(servers, now);
+  }
+
+  addRelays(relays: readonly RelayAccess[], now: number): void {
+    this.#now = now;
+    this.#logic.addRelays(relays, now);
   }
 
   wake(): void {

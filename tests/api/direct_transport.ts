@@ -120,6 +120,8 @@ abstract class Side<Event> implements TraversalMachine {
 
   addStunServers(_servers: readonly Address[], _now: number): void {}
 
+  addRelays(): void {}
+
   wake(): void {}
 
   abstract close(code: number, reason: string, now: number): void;

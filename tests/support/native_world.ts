@@ -192,7 +192,7 @@ export class NativeWorld {
     };
     this.listener = new NativePeer(this.b, { stun: this.stun, identity: this.listenerKey, quic }, (node) => {
       const listener = new RelayedListener({ key: node.identity.publicKey, token });
-      return TRANSPORT.accept({ listener, patient: false, maxSessions, relay: { access, token } }, node);
+      return TRANSPORT.accept({ listener, patient: false, maxSessions, relays: [access], ticketToken: token }, node);
     });
     this.listener.onConnection = (connection, event): void => {
       if (event.type !== "streamReadable" && event.type !== "streamOpened") return;

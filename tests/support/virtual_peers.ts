@@ -267,7 +267,7 @@ export function listenWith(
   options: PeerOptions & { readonly maxSessions?: number },
 ): VirtualPeer {
   const { maxSessions = 1 } = options;
-  const reception = { listener, patient: options.hub === undefined, maxSessions };
+  const reception = { listener, patient: options.hub === undefined, maxSessions, relays: [] };
   const make = (node: Node): VirtualMachine => TRANSPORT.accept(reception, node);
   return new VirtualPeer(net, host, make, { ...options, context: contextOf(host, net.seed) });
 }

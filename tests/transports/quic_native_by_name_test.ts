@@ -46,7 +46,7 @@ function call(seed: number, allowAny: boolean): Call {
   const places = { hub: server.address(HUB_PORT), stun: [stunHost.address(STUN_PORT)] };
   const listening = contextOf(b, seed);
   const machine = new HubListener({ ...listening, hub: HUB, name: "bob", allow: { any: allowAny, keys: [] } });
-  const reception = { listener: machine, patient: false, maxSessions: 1, relay: { access } };
+  const reception = { listener: machine, patient: false, maxSessions: 1, relays: [access] };
   const listener = new VirtualPeer(net, b, (node) => quicNative().accept(reception, node), {
     ...places,
     context: listening,
