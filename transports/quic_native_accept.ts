@@ -6,7 +6,6 @@
  */
 
 import type { SocketError } from "../io/host.ts";
-import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
@@ -71,13 +70,12 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   }
 
   get timeoutAt(): number {
-    let at = this.#tunnel.timeoutAt;
+    let at = Infinity;
     for (const { deadlineAt } of this.#calls.values()) at = Math.min(at, deadlineAt);
     return at;
   }
 
   onTimeout(now: number): void {
-    this.#tunnel.onTimeout(now);
     for (const pending of this.#calls.values()) if (now >= pending.deadlineAt) this.#endCall(pending);
   }
 
@@ -88,10 +86,8 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     this.#forgetClosed();
     if (this.#closing.size > 0) return;
     // Sessions that were still relayed have said goodbye: now the relay is told.
-    const outer = this.#tunnel.stop(now);
-    if (outer !== undefined) this.#closing.add(outer);
-    this.#forgetClosed();
-    this.#isReleased = this.#closing.size === 0;
+    this.#tunnel.stop(now);
+    this.#isReleased = this.#shell.relays.size === 0;
     if (this.#isReleased) this.#shell.emit({ type: "released" });
   }
 
@@ -193,14 +189,9 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     this.#shell.wakeDialogue();
   }
 
-  tunnelClosed(_base: Base | undefined, reason: string, now: number): void {
+  tunnelClosed(_base: Base | undefined, reason: string, retryAt: number, now: number): void {
     if (this.#isOver) return;
-    const retryAt = this.#tunnel.timeoutAt;
     this.#shell.emit({ type: "unregistered", retryAt, pauseMs: retryAt - now, reason });
-  }
-
-  addressObserved(base: Base, address: Address, server: Address, now: number): void {
-    if (address !== base.local) this.onCandidate({ type: "srflx", address, base, server }, now);
   }
 
   onEndpoint(endpointEvent: EndpointEvent, now: number): void {
@@ -212,7 +203,6 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
       return;
     }
     const { event } = endpointEvent;
-    if (this.#tunnel.onEvent(connection, event, now)) return;
     const startedAt = this.#handshakes.get(connection);
     if (startedAt !== undefined) this.#onHandshakeEvent(connection, event, startedAt, now);
     else if (this.#sessions.has(connection)) this.#onSessionEvent(connection, event, now);

@@ -10,8 +10,9 @@ import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Datagram } from "../protocols/core/machine.ts";
 import type { EndpointConfig } from "../protocols/quic/config.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
-import type { EndpointEvent } from "../protocols/quic/events.ts";
+import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
 import type { MessageMachine } from "../signaling/channel.ts";
 import { Gathering } from "./gathering.ts";
 import type { GatheringListener } from "./gathering.ts";
@@ -19,6 +20,8 @@ import { MessagePort } from "./message_port.ts";
 import type { MessagePortEvent } from "./message_port.ts";
 import { Mux } from "./mux.ts";
 import type { Port } from "./mux.ts";
+import { RelayConnections } from "./relay_connection.ts";
+import type { RelayHost } from "./relay_connection.ts";
 import type { Node, RelayAccess, TraversalEvent, TraversalMachine } from "./traversal.ts";
 
 /** What is a transport's own on one side of a call. */
@@ -49,11 +52,13 @@ export interface TraversalLogic<DialogueEvent> {
 }
 
 /** A traversal's machine: this, around a transport's logic. */
-export class TraversalShell<DialogueEvent> implements TraversalMachine, GatheringListener {
+export class TraversalShell<DialogueEvent> implements TraversalMachine, GatheringListener, RelayHost {
   readonly node: Node;
   readonly mux: Mux = new Mux();
   readonly endpoint: QuicEndpoint;
   readonly gathering: Gathering;
+  /** The connections to relays, shared by all that is done on them. */
+  readonly relays: RelayConnections;
   readonly #dialogue: MessageMachine<DialogueEvent>;
   readonly #endpointPort: Port;
   readonly #dialoguePort: Port;
@@ -73,8 +78,10 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
     this.#dialogue = dialogue;
     this.endpoint = new QuicEndpoint(endpointConfig, node.random);
     this.#endpointPort = this.mux.attach(this.endpoint, (event: EndpointEvent, now) => {
+      if (event.type === "connection" && this.relays.onEvent(event.connection, event.event, now)) return;
       this.#logic.onEndpoint(event, now);
     });
+    this.relays = new RelayConnections(this);
     this.mux.routeQuic(this.#endpointPort);
     // Before gathering: TCP to the hub and the questions to STUN leave at the same moment.
     this.#dialoguePort = this.mux.attach(new MessagePort(dialogue), (event: MessagePortEvent<DialogueEvent>, now) => {
@@ -93,7 +100,8 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
 
   /** Sizes of all tables, for reports and tests: each is 0 once everything is over. */
   get tableSizes(): Readonly<Record<string, number>> {
-    return { ...this.endpoint.tableSizes, ...this.mux.tableSizes, ...this.#logic.tableSizes };
+    const { endpoint, mux, relays } = this;
+    return { ...endpoint.tableSizes, ...mux.tableSizes, relays: relays.size, ...this.#logic.tableSizes };
   }
 
   /** The instant of the last call from outside. */
@@ -129,6 +137,7 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   handleTimeout(now: number): void {
     this.#now = now;
     this.mux.handleTimeout(now);
+    this.relays.onTimeout(now);
     this.#logic.onTimeout(now);
   }
 
@@ -144,7 +153,7 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   }
 
   pollTimeout(): number | undefined {
-    const at = Math.min(this.mux.pollTimeout() ?? Infinity, this.#logic.timeoutAt);
+    const at = Math.min(this.mux.pollTimeout() ?? Infinity, this.relays.timeoutAt, this.#logic.timeoutAt);
     return at === Infinity ? undefined : at;
   }
 
@@ -210,5 +219,13 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
 
   gatheringDone(now: number): void {
     this.#logic.onGathered(now);
+  }
+
+  addressObserved(base: Base, address: Address, server: Address, now: number): void {
+    if (address !== base.local) this.candidateFound({ type: "srflx", address, base, server }, now);
+  }
+
+  keyLogged(connection: QuicConnection, event: Extract<ConnectionEvent, { readonly type: "keyLog" }>): void {
+    this.emit({ type: "connection", connection, event });
   }
 }
