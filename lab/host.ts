@@ -76,7 +76,6 @@ interface Interface {
 
 interface Socket {
   readonly base: Base;
-  readonly through: Interface;
   failure: { readonly code: string; readonly remote: Address | undefined; left: number } | undefined;
 }
 
@@ -156,15 +155,22 @@ export class VirtualHost implements Host {
     return view;
   }
 
-  /** Takes an interface away, as when a cable is pulled: its sockets fail with ENETUNREACH from now on. */
+  /** Takes an interface away with all its addresses, as when a cable is pulled. */
   removeInterface(name: string): void {
-    const index = this.#interfaces.findIndex(({ view }) => view.name === name);
+    const removed = this.#interfaces.filter(({ view }) => view.name === name);
+    if (removed.length === 0) throw new RangeError(`Cannot remove interface ${name}: ${this.name} does not have it`);
+    for (const { view } of removed) this.removeAddress(view.address.host);
+  }
+
+  /**
+   * Takes an address away. Its sockets stay, and work again should the address come back. Meanwhile they do what Linux has
+   * them do: IPv4 sends fail with ENETUNREACH, IPv6 ones succeed and reach nobody; what still comes in is dropped.
+   */
+  removeAddress(host: string): void {
+    const index = this.#interfaces.findIndex(({ view }) => view.address.host === host);
     const [removed] = index < 0 ? [] : this.#interfaces.splice(index, 1);
-    if (removed === undefined) throw new RangeError(`Cannot remove interface ${name}: ${this.name} does not have it`);
-    removed.subnet?.release(removed.view.address.host);
-    for (const socket of this.#sockets.values()) {
-      if (socket.through === removed) this.failSends(socket.base, "ENETUNREACH");
-    }
+    if (removed === undefined) throw new RangeError(`Cannot remove address ${host}: ${this.name} does not have it`);
+    removed.subnet?.release(host);
   }
 
   now(): number {
@@ -188,7 +194,7 @@ export class VirtualHost implements Host {
     if (this.#sockets.has(address)) throw new Error(`Cannot bind ${address}: it is in use`);
     const maxPayloadBytes = through.view.mtuBytes - udpHeaderBytes(address.family);
     const base: Base = { kind: "socket", local: address, maxPayloadBytes };
-    this.#sockets.set(address, { base, through, failure: undefined });
+    this.#sockets.set(address, { base, failure: undefined });
     return base;
   }
 
@@ -224,7 +230,7 @@ export class VirtualHost implements Host {
       this.#sendOne(socket, remote, payload.slice(offset, offset + stride));
       offset += stride;
     } while (offset < payload.length);
-    const { up } = socket.through.view;
+    const up = this.#interfaceOf(base.local)?.view.up;
     if (up === undefined || up.backlogBytes <= this.#sendBufferBytes) return true;
     this.#scheduleRoom(up.backlogClearsAt(this.#sendBufferBytes));
     return false;
@@ -292,22 +298,29 @@ export class VirtualHost implements Host {
   }
 
   #sendOne(socket: Socket, remote: Address, payload: Uint8Array): void {
-    const { base, through } = socket;
+    const { base } = socket;
+    const through = this.#interfaceOf(base.local);
     const bytes = payload.length + udpHeaderBytes(base.local.family);
-    const code = this.#failureCode(socket, remote, bytes);
+    const code = this.#failureCode(socket, through, remote, bytes);
     if (code !== undefined) return this.reportError(base, code, remote);
     const id = this.#context.nextPacketId();
     const packet: UdpPacket = { protocol: "udp", id, source: base.local, destination: remote, bytes, payload };
     this.#transmit(packet, through);
   }
 
-  #failureCode(socket: Socket, remote: Address, bytes: number): string | undefined {
-    const { base, through, failure } = socket;
+  #failureCode(
+    socket: Socket,
+    through: Interface | undefined,
+    remote: Address,
+    bytes: number,
+  ): string | undefined {
+    const { base, failure } = socket;
     if (failure !== undefined && (failure.remote === undefined || failure.remote === remote)) {
       if (--failure.left === 0) socket.failure = undefined;
       return failure.code;
     }
     if (remote.family !== base.local.family || remote.port === 0) return "EINVAL";
+    if (through === undefined) return base.local.family === 4 ? "ENETUNREACH" : undefined;
     if (bytes > through.view.mtuBytes) return "EMSGSIZE";
     return through.access === undefined && through.deadEnd === "ENETUNREACH" ? "ENETUNREACH" : undefined;
   }
@@ -327,6 +340,8 @@ export class VirtualHost implements Host {
   #receive(packet: Packet): void {
     const { clock, trace } = this.#context;
     if (!this.#hasPower) return this.#drop(packet, "host down");
+    // It was under way when the address was taken away.
+    if (this.#interfaceOf(packet.destination) === undefined) return this.#drop(packet, "no such address");
     if (packet.protocol === "tcp") {
       trace.add({ type: "delivered", at: clock.now, where: this.name, packet });
       return this.streams.receive(packet);

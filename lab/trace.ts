@@ -23,6 +23,7 @@ const DROP_REASONS = [
   "filtered",
   "hairpin",
   "no free port",
+  "no such address",
 ] as const;
 
 /** Why a packet ended before its destination. */

@@ -166,6 +166,32 @@ Deno.test("VirtualHost loses a socket, an interface, or itself", () => {
   strictEqual(net.trace.drops.get("port closed"), 1);
 });
 
+Deno.test("VirtualHost loses an address as Linux does, and its sockets work again when it comes back", () => {
+  const net = new VirtualNetwork({ seed: 1 });
+  const host = net.host("a", { rttToCoreMs: 10 });
+  net.attach(host, "eth0", { address: "2001:db8::a" });
+  const a = new Probe(host, 5000);
+  const six = host.bind(addressOf("2001:db8::a", 5000));
+  const b = new Probe(net.host("b"), 5000);
+  const far = addressOf("2001:db8::b", 5000);
+  b.send(a.base.local, "under way");
+  net.run({ until: 1 });
+  host.removeAddress("203.0.113.1");
+  host.removeAddress("2001:db8::a");
+  throws(() => host.removeAddress("203.0.113.1"), /does not have it/);
+  a.send(b.base.local, "x");
+  a.sendFrom(six, far, "x");
+  net.run();
+  deepStrictEqual([...a.driver.socketErrors], [["ENETUNREACH", 1]]);
+  deepStrictEqual([...net.trace.drops], [["no way out", 1], ["no such address", 1]]);
+  deepStrictEqual(a.received, []);
+  deepStrictEqual(host.interfaces(), []);
+  net.attach(host, "eth0", { address: "203.0.113.1", rttToCoreMs: 10 });
+  a.send(b.base.local, "back");
+  net.run();
+  deepStrictEqual(b.take(), ["203.0.113.1:5000 back"]);
+});
+
 Deno.test("VirtualNetwork gives the same trace for the same seed, and another for another", () => {
   const run = (seed: number): { hash: string; times: number[] } => {
     const net = new VirtualNetwork({ seed, trace: { hashPayloads: true } });
