@@ -11,7 +11,7 @@ import type { Base } from "../../protocols/core/machine.ts";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
 import type { TransportSettings } from "../../protocols/quic/config.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
-import { CLIENT_ADDRESS, Pair, SERVER_ADDRESS } from "./quic_pair.ts";
+import { CLIENT_ADDRESS, CLIENT_KEY, Pair, rawKeyTls, SERVER_ADDRESS, SERVER_KEY } from "./quic_pair.ts";
 import type { Hop, Peer } from "./quic_pair.ts";
 
 /** Where the relay forwards to the server. */
@@ -21,6 +21,11 @@ export const RELAY: Address = addressOf("198.51.100.99", 7000);
 export interface DirectPathOptions {
   readonly seed?: number;
   readonly transport?: Partial<TransportSettings>;
+  /** What only one of the ends is told. */
+  readonly client?: Partial<TransportSettings>;
+  readonly server?: Partial<TransportSettings>;
+  /** For who wants to read packets. */
+  readonly keyLog?: boolean;
   /** One way, through the relay. */
   readonly relayedMs?: number;
   /** One way, past it. */
@@ -38,15 +43,23 @@ export class DirectPath {
   /** Sent so far past the relay, by sender. */
   readonly direct: { readonly at: number; readonly from: "client" | "server"; readonly bytes: number }[] = [];
   readonly #asked = new Set<string>();
+  readonly #clientTransport: TransportSettings;
 
   constructor(options: DirectPathOptions = {}) {
-    const { seed = 1, relayedMs = 40, directMs = 20, loss = 0 } = options;
+    const { seed = 1, relayedMs = 40, directMs = 20, loss = 0, keyLog = false } = options;
     const transport = {
       ...DEFAULT_TRANSPORT_SETTINGS,
       natTraversal: { concurrencyLimit: 8, rules: { allowLoopback: false } },
       ...options.transport,
     };
-    const pair = this.pair = new Pair({ seed, link: { loss }, transport });
+    this.#clientTransport = { ...transport, ...options.client };
+    const pair = this.pair = new Pair({
+      seed,
+      link: { loss },
+      transport: { ...transport, ...options.server },
+      clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), keyLog },
+      serverTls: { ...rawKeyTls(SERVER_KEY, CLIENT_KEY), keyLog },
+    });
     this.tunnel = pair.server.addBase(RELAY, "tunnel");
     pair.latencyMs = ({ from, to }) => from === RELAY || to === RELAY ? relayedMs : directMs;
     pair.filter = (peer, bytes, hop) => {
@@ -65,7 +78,7 @@ export class DirectPath {
   /** Connects through the relay; each end knows its own address from the start. */
   connected(): { readonly client: QuicConnection; readonly server: QuicConnection } {
     const { pair } = this;
-    const client = pair.connect({ remote: RELAY });
+    const client = pair.connect({ remote: RELAY, transport: this.#clientTransport });
     client.addCandidate({ type: "host", address: CLIENT_ADDRESS, base: pair.client.base }, pair.now);
     pair.runUntil(() => pair.server.connections.length > 0);
     const server = pair.server.connections[0]!;

@@ -136,6 +136,8 @@ export class Pair {
   /** Datagrams that were put on the link, by sender. */
   readonly sent = { client: 0, server: 0 };
   readonly sentBytes = { client: 0, server: 0 };
+  /** What a datagram becomes before it leaves. */
+  rewrite: (from: Peer, bytes: Uint8Array, hop: Hop) => Uint8Array = (_, bytes) => bytes;
   /** Whether a datagram gets through, besides what the link loses. */
   filter: (from: Peer, bytes: Uint8Array, hop: Hop) => boolean = () => true;
   /** Whether a datagram is let in where it arrives, when it does. */
@@ -225,9 +227,9 @@ export class Pair {
   #send(peer: Peer, datagram: Datagram): void {
     const { payload, segmentBytes = payload.length } = datagram;
     for (let start = 0; start < payload.length; start += segmentBytes) {
-      const bytes = payload.slice(start, start + segmentBytes);
       const from = datagram.base === this.client.base ? this.#clientAlias : datagram.base.local;
       const hop = { from, to: datagram.remote };
+      const bytes = this.rewrite(peer, payload.slice(start, start + segmentBytes), hop);
       const side = peer === this.client ? "client" : "server";
       this.sent[side]++;
       this.sentBytes[side] += bytes.length;

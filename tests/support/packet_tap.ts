@@ -1,0 +1,170 @@
+/**
+ * Opens what one end of a QUIC connection sends, with the secrets of its key log, and seals it again with other frames: for
+ * reading what was on the wire, and for peers that say what ours never would.
+ *
+ * @module
+ */
+
+import { concatBytes, fromHex } from "../../protocols/core/bytes.ts";
+import type { Reader } from "../../protocols/core/reader.ts";
+import { NODE_AEAD_BACKEND } from "../../protocols/crypto/node_aead.ts";
+import { decodeObservedAddress, isObservedAddress } from "../../protocols/quic/address_discovery.ts";
+import { FrameDecoder } from "../../protocols/quic/frame.ts";
+import type { ExtensionFrame, Frame } from "../../protocols/quic/frame.ts";
+import { decodeTraversalFrame, layoutOf } from "../../protocols/quic/nat_traversal/dialect.ts";
+import { DRAFT_SEEMANN_02 } from "../../protocols/quic/nat_traversal/draft_seemann_02.ts";
+import { PacketHeader, TAG_BYTES } from "../../protocols/quic/packet.ts";
+import {
+  deriveInitialSecrets,
+  INITIAL_SUITE,
+  PacketOpener,
+  PacketSealer,
+} from "../../protocols/quic/packet_protection.ts";
+import type { ProtectionSuite } from "../../protocols/quic/packet_protection.ts";
+import { CIPHER_SUITES } from "../../protocols/tls/cipher_suites.ts";
+
+/** Packets that carry frames. */
+export type TappedType = "Initial" | "Handshake" | "1-RTT";
+
+/** A packet that was opened. */
+export interface TappedPacket {
+  readonly type: TappedType;
+  readonly packetNumber: number;
+  readonly payload: Uint8Array;
+}
+
+interface Keys {
+  readonly opener: PacketOpener;
+  readonly sealer: PacketSealer;
+  largest: number;
+}
+
+/** What 1-RTT and Handshake packets of our own two ends are sealed with. */
+const SUITE: ProtectionSuite = CIPHER_SUITES.TLS_CHACHA20_POLY1305_SHA256;
+
+/** One direction of one connection. */
+export class PacketTap {
+  readonly #sender: "client" | "server";
+  readonly #keys = new Map<TappedType, Keys>();
+  readonly #header = new PacketHeader();
+
+  constructor(sender: "client" | "server") {
+    this.#sender = sender;
+  }
+
+  /** The client's first datagram came by: Initial keys are made of it (RFC 9001 §5.2). Further ones change nothing. */
+  onFirstInitial(bytes: Uint8Array): void {
+    if (this.#keys.has("Initial")) return;
+    const { destinationConnectionId } = this.#read(bytes, 0);
+    const secret = deriveInitialSecrets(destinationConnectionId)[this.#sender];
+    this.#keys.set("Initial", keysOf(INITIAL_SUITE, secret));
+  }
+
+  /** A line of the key log of either end. */
+  onSecret(label: string, secret: Uint8Array): void {
+    const side = this.#sender.toUpperCase();
+    if (label === `${side}_HANDSHAKE_TRAFFIC_SECRET`) this.#keys.set("Handshake", keysOf(SUITE, secret));
+    else if (label === `${side}_TRAFFIC_SECRET_0`) this.#keys.set("1-RTT", keysOf(SUITE, secret));
+  }
+
+  /** The packets of a datagram that there are keys for. */
+  open(datagram: Uint8Array): TappedPacket[] {
+    const packets: TappedPacket[] = [];
+    this.#forEach(datagram.slice(), (bytes, type, keys) => {
+      if (keys === undefined || type === undefined) return;
+      const { payloadStart, payloadEnd, packetNumber } = keys.opener;
+      packets.push({ type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) });
+    });
+    return packets;
+  }
+
+  /**
+   * Puts other frames into the packets of a datagram.
+   *
+   * @param change Returns the new payload of a packet, or `undefined` to leave it.
+   */
+  rewrite(datagram: Uint8Array, change: (packet: TappedPacket) => Uint8Array | undefined): Uint8Array {
+    const parts: Uint8Array[] = [];
+    this.#forEach(datagram.slice(), (bytes, type, keys) => {
+      const { start, end } = this.#header;
+      const untouched = datagram.slice(start, end);
+      parts.push(untouched);
+      if (keys === undefined || type === undefined) return;
+      const { payloadStart, payloadEnd, packetNumber } = keys.opener;
+      const packet = { type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) };
+      const payload = change(packet);
+      if (payload === undefined) return;
+      const headerBytes = payloadStart - start;
+      const numberBytes = payloadStart - this.#header.payloadStart;
+      const sealed = concatBytes(bytes.subarray(start, payloadStart), payload, new Uint8Array(TAG_BYTES));
+      if (type !== "1-RTT") {
+        // The Length of a long header is two bytes of ours, in front of the packet number.
+        const length = numberBytes + payload.length + TAG_BYTES;
+        const lengthAt = headerBytes - numberBytes - 2;
+        sealed[lengthAt] = 0x40 | (length >> 8);
+        sealed[lengthAt + 1] = length & 0xff;
+      }
+      keys.sealer.seal(
+        sealed,
+        0,
+        headerBytes - numberBytes,
+        numberBytes,
+        headerBytes + payload.length,
+        packetNumber,
+      );
+      parts[parts.length - 1] = sealed;
+    });
+    return concatBytes(...parts);
+  }
+
+  #forEach(bytes: Uint8Array, each: (bytes: Uint8Array, type: TappedType | undefined, keys?: Keys) => void): void {
+    for (let at = 0; at < bytes.length;) {
+      const { type, start, payloadStart, end } = this.#read(bytes, at);
+      const known = type === "Initial" || type === "Handshake" || type === "1-RTT" ? type : undefined;
+      const keys = known === undefined ? undefined : this.#keys.get(known);
+      if (keys?.opener.open(bytes, start, payloadStart, end, keys.largest) === true) {
+        keys.largest = Math.max(keys.largest, keys.opener.packetNumber);
+        each(bytes, known, keys);
+      } else {
+        each(bytes, undefined);
+      }
+      at = end;
+    }
+  }
+
+  #read(bytes: Uint8Array, at: number): PacketHeader {
+    const fault = this.#header.read(bytes, at, bytes.length);
+    if (fault !== undefined) throw new Error(`Cannot tap this: ${fault}`);
+    return this.#header;
+  }
+}
+
+function keysOf(suite: ProtectionSuite, secret: Uint8Array): Keys {
+  return {
+    opener: new PacketOpener(NODE_AEAD_BACKEND, suite, secret),
+    sealer: new PacketSealer(NODE_AEAD_BACKEND, suite, secret),
+    largest: -1,
+  };
+}
+
+/** The frames of a packet, those of all extensions among them. Bytes in them are views of the payload. */
+export function framesOf({ type, payload }: TappedPacket): Frame[] {
+  const decoder = new FrameDecoder();
+  decoder.extensions = { decode: decodeExtension };
+  decoder.reset(payload, type === "1-RTT" ? "1" : type === "Initial" ? "I" : "H");
+  const frames: Frame[] = [];
+  // STREAM and ACK are the decoder's own objects: what a test looks at is copied.
+  for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) frames.push({ ...frame });
+  return frames;
+}
+
+function decodeExtension(type: number, reader: Reader): ExtensionFrame | undefined {
+  if (isObservedAddress(type)) return decodeObservedAddress(type, reader);
+  const layout = layoutOf(DRAFT_SEEMANN_02, type);
+  return layout === undefined ? undefined : decodeTraversalFrame(layout, type, reader, layout.sender);
+}
+
+/** Hexadecimal, or bytes as they are. */
+export function bytesOf(frames: string | Uint8Array): Uint8Array {
+  return typeof frames === "string" ? fromHex(frames) : frames;
+}

@@ -1,0 +1,108 @@
+/**
+ * A peer that says what ours never would: a real connection of ours whose packets get other frames on their way out. It has
+ * the keys and sends the packet numbers that the other end expects, so that nothing is wrong but what a test wants to be.
+ *
+ * @module
+ */
+
+import { concatBytes } from "../../protocols/core/bytes.ts";
+import type { Frame } from "../../protocols/quic/frame.ts";
+import type { QuicConnection } from "../../protocols/quic/connection.ts";
+import { bytesOf, framesOf, PacketTap } from "./packet_tap.ts";
+import type { TappedType } from "./packet_tap.ts";
+import type { Hop, Pair, Peer } from "./quic_pair.ts";
+
+/** How frames are said. */
+export interface SayingOptions {
+  /** In which packet. Default `1-RTT`. */
+  readonly packet?: TappedType;
+  /** Instead of what the packet would have said, and not in front of it. */
+  readonly alone?: boolean;
+  /** On which path. Default any. */
+  readonly hop?: (hop: Hop) => boolean;
+}
+
+interface Saying {
+  readonly frames: Uint8Array;
+  readonly packet: TappedType;
+  readonly alone: boolean;
+  readonly hop: (hop: Hop) => boolean;
+}
+
+/** A packet of either end, as it left. */
+export interface SentFrames {
+  readonly at: number;
+  readonly hop: Hop;
+  readonly type: TappedType;
+  readonly frames: readonly Frame[];
+  readonly datagramBytes: number;
+}
+
+/** One end of a pair, raw. Its TLS must have a key log. */
+export class RawPeer {
+  readonly #pair: Pair;
+  readonly #peer: Peer;
+  readonly #taps: Record<"client" | "server", PacketTap>;
+  /** What both ends have sent, before anything was put into it. */
+  readonly sent: Record<"client" | "server", SentFrames[]> = { client: [], server: [] };
+  #sayings: Saying[] = [];
+
+  constructor(pair: Pair, side: "client" | "server") {
+    this.#pair = pair;
+    this.#peer = pair[side];
+    this.#taps = { client: new PacketTap("client"), server: new PacketTap("server") };
+    const { rewrite } = pair;
+    pair.rewrite = (from, bytes, hop) => this.#rewrite(from, rewrite(from, bytes, hop), hop);
+    for (const peer of [pair.client, pair.server]) {
+      const { onEvent } = peer;
+      peer.onEvent = (connection, event) => {
+        onEvent(connection, event);
+        if (event.type !== "keyLog") return;
+        for (const tap of Object.values(this.#taps)) tap.onSecret(event.label, event.secret);
+      };
+    }
+  }
+
+  /** Its connection. */
+  get connection(): QuicConnection {
+    const [connection] = this.#peer.connections;
+    if (connection === undefined) throw new Error("The raw peer has no connection yet");
+    return connection;
+  }
+
+  /** Puts frames, hexadecimal or bytes, into the next packet of a kind that leaves by itself. */
+  prepare(frames: string | Uint8Array, options: SayingOptions = {}): void {
+    const { packet = "1-RTT", alone = false, hop = () => true } = options;
+    this.#sayings.push({ frames: bytesOf(frames), packet, alone, hop });
+  }
+
+  /** Says frames at once in a 1-RTT packet, and lets them arrive. */
+  say(frames: string | Uint8Array, options: SayingOptions = {}): void {
+    this.prepare(frames, options);
+    this.connection.ping();
+    this.#pair.drain();
+    if (this.#sayings.length > 0) throw new Error("No packet left that could say it");
+    this.#pair.runTo(this.#pair.now + 100);
+  }
+
+  /** The code that the other end closed the connection with, as it came in; `undefined` if it has not. */
+  get closeCode(): number | undefined {
+    const reason = this.connection.closeReason;
+    return reason?.by === "peer" ? reason.code : undefined;
+  }
+
+  #rewrite(from: Peer, bytes: Uint8Array, hop: Hop): Uint8Array {
+    const side = from === this.#pair.client ? "client" : "server";
+    if (side === "client") { for (const tap of Object.values(this.#taps)) tap.onFirstInitial(bytes); }
+    return this.#taps[side].rewrite(bytes, (packet) => {
+      const { type, payload } = packet;
+      const frames = framesOf(packet);
+      this.sent[side].push({ at: this.#pair.now, hop, type, frames, datagramBytes: bytes.length });
+      if (from !== this.#peer) return undefined;
+      const saying = this.#sayings.find((other) => other.packet === type && other.hop(hop));
+      if (saying === undefined) return undefined;
+      this.#sayings = this.#sayings.filter((other) => other !== saying);
+      return saying.alone ? saying.frames : concatBytes(saying.frames, payload);
+    });
+  }
+}
