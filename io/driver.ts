@@ -21,11 +21,22 @@ export interface SocketErrorHandler {
   handleSocketError(error: SocketError, now: number): void;
 }
 
+/** What a driver does beside its machine, because no engine can: comparing the host's interfaces. */
+export interface Chore {
+  /** When `run` wants to be called, in monotonic ms; `Infinity` for never. Asked after each drain. */
+  readonly dueAt: number;
+  /** Does it. It may give the machine commands: the driver drains afterwards. */
+  run(now: number): void;
+  /** A datagram could not be sent, or a socket could not receive: a reason to look earlier. */
+  handleSocketError(error: SocketError, now: number): void;
+}
+
 /** Drives one machine on one host. */
 export class Driver<Event> implements HostSink {
   readonly #machine: Machine<Event> & Partial<SocketErrorHandler>;
   readonly #host: Host;
   readonly #onEvent: (event: Event) => void;
+  readonly #chore: Chore | undefined;
   readonly #socketErrors = new Map<string, number>();
   #hasRoom = true;
   #draining = false;
@@ -34,11 +45,18 @@ export class Driver<Event> implements HostSink {
   /**
    * @param onEvent Gets each event of the machine, in order, while the driver drains. It may call commands of the machine
    * and then `drain`, which is taken up when the event has been handled.
+   * @param chore Shares the host's alarm with the machine.
    */
-  constructor(machine: Machine<Event> & Partial<SocketErrorHandler>, host: Host, onEvent: (event: Event) => void) {
+  constructor(
+    machine: Machine<Event> & Partial<SocketErrorHandler>,
+    host: Host,
+    onEvent: (event: Event) => void,
+    chore?: Chore,
+  ) {
     this.#machine = machine;
     this.#host = host;
     this.#onEvent = onEvent;
+    this.#chore = chore;
     host.attach(this);
   }
 
@@ -52,7 +70,9 @@ export class Driver<Event> implements HostSink {
   }
 
   handleAlarm(): void {
-    this.#machine.handleTimeout(this.#host.now());
+    const now = this.#host.now();
+    this.#machine.handleTimeout(now);
+    if (this.#chore !== undefined && now >= this.#chore.dueAt) this.#chore.run(now);
     this.drain();
   }
 
@@ -63,7 +83,9 @@ export class Driver<Event> implements HostSink {
 
   handleSocketError(error: SocketError): void {
     this.#socketErrors.set(error.code, (this.#socketErrors.get(error.code) ?? 0) + 1);
-    this.#machine.handleSocketError?.(error, this.#host.now());
+    const now = this.#host.now();
+    this.#machine.handleSocketError?.(error, now);
+    this.#chore?.handleSocketError(error, now);
   }
 
   /** Drains the machine: call it after every command. Harmless at any time. */
@@ -87,7 +109,13 @@ export class Driver<Event> implements HostSink {
       // An event handler that throws ends this drain, not the driver.
       this.#draining = false;
     }
-    this.#host.setAlarm(yielded ? this.#host.now() : this.#machine.pollTimeout());
+    this.#host.setAlarm(yielded ? this.#host.now() : this.#timeoutAt());
+  }
+
+  #timeoutAt(): number | undefined {
+    const at = this.#machine.pollTimeout();
+    const choreAt = this.#chore?.dueAt ?? Infinity;
+    return at === undefined ? (choreAt === Infinity ? undefined : choreAt) : Math.min(at, choreAt);
   }
 
   /** Whether the burst ended before the machine ran dry. */

@@ -204,3 +204,34 @@ Deno.test("Driver goes on after an event handler that throws", () => {
   host.sink?.drain();
   deepStrictEqual([events, host.log], [["bad", "good"], ["send 100", "alarm undefined"]]);
 });
+
+Deno.test("Driver does its chore when it is due, beside the machine's timeouts, and not after it has ended", () => {
+  const host = new FakeHost();
+  const machine = new FakeMachine();
+  const runs: number[] = [];
+  const errors: string[] = [];
+  const chore = {
+    dueAt: 50,
+    run(now: number): void {
+      runs.push(now);
+      this.dueAt = now === 50 ? 80 : Infinity;
+    },
+    handleSocketError({ code }: SocketError): void {
+      errors.push(code);
+    },
+  };
+  const driver = new Driver(machine, host, () => {}, chore);
+  machine.deadline = 60;
+  driver.drain();
+  for (const at of [50, 60]) {
+    host.clock = at;
+    if (at === 60) machine.deadline = undefined;
+    driver.handleAlarm();
+  }
+  driver.handleSocketError({ base: BASE, remote: REMOTE, code: "ENETUNREACH" });
+  host.clock = 80;
+  driver.handleAlarm();
+  deepStrictEqual(host.log, ["alarm 50", "alarm 60", "alarm 80", "alarm undefined"]);
+  deepStrictEqual(machine.log, ["timeout at 50", "timeout at 60", "ENETUNREACH at 60", "timeout at 80"]);
+  deepStrictEqual([runs, errors], [[50, 80], ["ENETUNREACH"]]);
+});
