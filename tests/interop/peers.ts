@@ -5,12 +5,16 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
+
 /** aioquic from PyPI. */
 export const AIOQUIC: PythonPeer = { name: "aioquic", version: "1.7.2" };
 /** aioice from PyPI. */
 export const AIOICE: PythonPeer = { name: "aioice", version: "0.13.0" };
 /** iroh from npm. */
 export const IROH = { name: "@number0/iroh", version: "1.1.0" } as const;
+/** noq from crates.io, as `peers/noq/Cargo.toml` pins it. */
+export const NOQ = { name: "noq", version: "1.4.0" } as const;
 
 /** Seconds after which a peer ends by itself, whatever happens to the test that started it. */
 export const PEER_SECONDS = 100;
@@ -28,6 +32,24 @@ export function pythonPackages(peer: PythonPeer): string | undefined {
 /** The folder an npm peer was installed to, or `undefined` when it was not. */
 export function npmPackages(peer: { readonly name: string; readonly version: string }): string | undefined {
   return installed(`npm-${peer.name.replaceAll("/", "-")}-${peer.version}`);
+}
+
+/**
+ * The program that `.ci/peers.sh` has built of `peers/NAME`, or `undefined` when it was not, or of other sources: the folder
+ * is named by the hash of them.
+ */
+export function builtProgram(tool: "cargo" | "go", name: string): string | undefined {
+  const sources = new URL(`./peers/${name}/`, import.meta.url).pathname;
+  const hash = createHash("sha256");
+  for (const path of filesBelow(sources).sort()) hash.update(Deno.readFileSync(path));
+  const folder = installed(`${tool}-${name}-${hash.digest("hex").slice(0, 16)}`);
+  return folder === undefined ? undefined : `${folder}/${name}-peer`;
+}
+
+function filesBelow(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesBelow(`${folder}${name}/`) : [`${folder}${name}`]
+  );
 }
 
 function installed(folder: string): string | undefined {

@@ -1,13 +1,13 @@
 /**
- * Our QUIC endpoint on a real socket of 127.0.0.1, with sessions as promises and Web Streams: for tests against peers that
- * have sockets too.
+ * Our QUIC endpoint on a real socket of 127.0.0.1, or of another address of this machine, with sessions as
+ * promises and Web Streams: for tests against peers that have sockets too.
  *
  * @module
  */
 
 import { DenoHost } from "../../io/deno_host.ts";
 import { Driver } from "../../io/driver.ts";
-import { addressOf } from "../../protocols/core/address.ts";
+import { type Address, addressOf } from "../../protocols/core/address.ts";
 import type { Base } from "../../protocols/core/machine.ts";
 import type { EndpointConfig, TlsSettings, TransportSettings } from "../../protocols/quic/config.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
@@ -15,6 +15,9 @@ import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../../protocols/quic/events.ts";
 import { Session } from "../../transports/session.ts";
+
+/** Addresses of ours that are remembered as peers have told them; a test that makes more forgets the oldest. */
+const MAX_OBSERVED = 64;
 
 /** Ends every socket's connections when it is disposed of. */
 export class QuicSocket implements AsyncDisposable {
@@ -27,16 +30,22 @@ export class QuicSocket implements AsyncDisposable {
   readonly #accepted: Session[] = [];
   #accepting: PromiseWithResolvers<Session> | undefined;
   #validated: PromiseWithResolvers<void> | undefined;
+  #observed: Address[] = [];
+  #observing: PromiseWithResolvers<void> | undefined;
 
-  constructor(config: Partial<EndpointConfig> = {}) {
+  constructor(config: Partial<EndpointConfig> = {}, host = "127.0.0.1") {
     this.#endpoint = new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, ...config }, this.#host.random);
     this.#driver = new Driver(this.#endpoint, this.#host, (event) => this.#handle(event));
-    this.#base = this.#host.bind(addressOf("127.0.0.1", 0));
+    this.#base = this.#host.bind(addressOf(host, 0));
   }
 
   /** A server for whoever comes, on a free port. */
-  static server(tls: TlsSettings, transport: TransportSettings = DEFAULT_TRANSPORT_SETTINGS): QuicSocket {
-    return new QuicSocket({ server: { tls, transport } });
+  static server(
+    tls: TlsSettings,
+    transport: TransportSettings = DEFAULT_TRANSPORT_SETTINGS,
+    host?: string,
+  ): QuicSocket {
+    return new QuicSocket({ server: { tls, transport } }, host);
   }
 
   get port(): number {
@@ -48,13 +57,26 @@ export class QuicSocket implements AsyncDisposable {
     return this.#endpoint.drops;
   }
 
+  /** The port of ours that a peer has told last (draft-ietf-quic-address-discovery-00); waits for it to be this one. */
+  async observedPort(port: number): Promise<void> {
+    while (this.#observed.at(-1)?.port !== port) {
+      this.#observing = Promise.withResolvers<void>();
+      await this.#observing.promise;
+    }
+  }
+
+  /** Addresses of ours as peers have told them, in order. */
+  get observed(): readonly Address[] {
+    return this.#observed;
+  }
+
   /** Resolves when the handshake is complete. @throws {Error} With code and reason if it fails. */
   connect(
     port: number,
     tls: TlsSettings,
     transport: TransportSettings = DEFAULT_TRANSPORT_SETTINGS,
   ): Promise<Session> {
-    const remote = addressOf("127.0.0.1", port);
+    const remote = addressOf(this.#base.local.host, port);
     const connection = this.#endpoint.connect({ base: this.#base, remote, tls, transport }, this.#host.now());
     const pending = Promise.withResolvers<Session>();
     this.#pending.set(connection, pending);
@@ -103,6 +125,10 @@ export class QuicSocket implements AsyncDisposable {
     } else if (inner.type === "closed") {
       this.#pending.get(connection)?.reject(new Error(`The handshake failed: ${JSON.stringify(inner)}`));
       this.#pending.delete(connection);
+    }
+    if (inner.type === "observedAddress") {
+      this.#observed = [...this.#observed, inner.address].slice(-MAX_OBSERVED);
+      this.#observing?.resolve();
     }
     if (inner.type === "pathValidated") this.#validated?.resolve();
     else if (inner.type === "pathFailed") {
