@@ -68,5 +68,7 @@ export type TlsEvent =
     readonly secret: Uint8Array;
   };
 
-/** The answer to `verifyPeer`. */
-export type Verdict = { readonly accepted: true } | { readonly accepted: false; readonly alert: AlertName };
+/** The answer to `verifyPeer`; `reason` is for people. */
+export type Verdict =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly alert: AlertName; readonly reason?: string };
