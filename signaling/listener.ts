@@ -359,6 +359,7 @@ export class HubListener implements ListenerMachine {
         localCredentials: credentials.listener,
         remoteCredentials: credentials.caller,
         taMs: agreedTaMs(this.#options.taMs, offer.taMs),
+        isListed: offer.ticket === undefined && !this.#options.allow.any,
         expiresAt,
       },
     });

@@ -40,6 +40,11 @@ export interface Call {
   readonly remoteCredentials: IceCredentials;
   /** Pacing of checks that both sides agreed to: the larger proposal, 50 ms if either made none (RFC 8445 §14.2). */
   readonly taMs: number;
+  /**
+   * On a listener: the caller was let in for its key alone, which TLS has still to prove. Until then nothing is told that a
+   * record at the hub does not tell. Absent: whoever calls may know.
+   */
+  readonly isListed?: boolean;
   /** Checks may go on until then (monotonic ms): the pastes of ticket mode take their time. */
   readonly expiresAt: number;
 }

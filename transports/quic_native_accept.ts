@@ -6,6 +6,7 @@
  */
 
 import type { SocketError } from "../io/host.ts";
+import { equalBytes } from "../protocols/core/bytes.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
@@ -45,6 +46,8 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   #candidates: LocalCandidate[] = [];
   /** When the handshake of each connection that is no session yet began; the endpoint bounds them. */
   readonly #handshakes = new Map<QuicConnection, number>();
+  /** Those of them that are told no address of ours before the peer has proved its key. */
+  readonly #untold = new Set<QuicConnection>();
   readonly #sessions = new Map<QuicConnection, number>();
   /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
   readonly #closing = new Set<QuicConnection>();
@@ -161,6 +164,7 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
     for (const connection of this.#handshakes.keys()) connection.abandon();
     this.#handshakes.clear();
+    this.#untold.clear();
     if (this.#ticketToken !== undefined) this.#shell.endpoint.unadmitToken(this.#ticketToken);
     for (const pending of this.#calls.values()) this.#endCall(pending);
     this.#shell.gathering.stop();
@@ -170,7 +174,9 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
   onCandidate(candidate: LocalCandidate, now: number): void {
     if (this.#candidates.some(({ address, base }) => address === candidate.address && base === candidate.base)) return;
     this.#candidates.push(candidate);
-    for (const connection of this.#connections()) connection.addCandidate(candidate, now);
+    for (const connection of this.#connections()) {
+      if (!this.#untold.has(connection)) connection.addCandidate(candidate, now);
+    }
     this.#shell.wakeEndpoint();
   }
 
@@ -198,8 +204,10 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     const { connection } = endpointEvent;
     if (endpointEvent.type === "incoming") {
       this.#handshakes.set(connection, now);
-      // Whoever holds the token may know where we are: the addresses leave with the first 1-RTT packets.
-      for (const candidate of this.#candidates) connection.addCandidate(candidate, now);
+      // Whoever holds a ticket may know where we are: the addresses leave with the first 1-RTT packets. Who was let in for its
+      // key has to prove it first.
+      if (this.#isForListed(endpointEvent.token)) this.#untold.add(connection);
+      else this.#tellCandidates(connection, now);
       return;
     }
     const { event } = endpointEvent;
@@ -222,6 +230,7 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
       }
       case "handshakeComplete": {
         this.#handshakes.delete(connection);
+        this.#untold.delete(connection);
         const peer = event.peer?.ed25519PublicKey;
         for (const pending of this.#callsOf(peer)) this.#endCall(pending);
         if (peer === undefined || this.#sessions.size >= this.#reception.maxSessions) {
@@ -230,6 +239,8 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
           return;
         }
         this.#sessions.set(connection, startedAt);
+        // Those that it knows already change nothing.
+        this.#tellCandidates(connection, now);
         if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
         this.#shell.wakeDialogue();
         this.#shell.emit({
@@ -247,6 +258,7 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
       }
       case "closed":
         this.#handshakes.delete(connection);
+        this.#untold.delete(connection);
         return;
       case "keyLog":
         this.#shell.emit({ type: "connection", connection, event });
@@ -268,6 +280,18 @@ export class QuicNativeAccept implements TraversalLogic<ListenerEvent>, TunnelLi
     if (connection.state === "closing") this.#closing.add(connection);
     if (this.#sessions.size === this.#reception.maxSessions - 1) this.#reception.listener.setBusy(false, now);
     this.#shell.wakeDialogue();
+  }
+
+  /** Whether the token is that of a call which only a listed key may make. */
+  #isForListed(token: Uint8Array): boolean {
+    for (const pending of this.#calls.values()) {
+      if (pending.call.isListed === true && equalBytes(pending.token, token)) return true;
+    }
+    return false;
+  }
+
+  #tellCandidates(connection: QuicConnection, now: number): void {
+    for (const candidate of this.#candidates) connection.addCandidate(candidate, now);
   }
 
   *#connections(): Iterable<QuicConnection> {

@@ -327,6 +327,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     if (this.#halfOpen >= maxHalfOpenConnections) return this.#drop("too many handshakes");
     const entry = new Entry(this.#owner);
     const originalDestinationId = header.destinationConnectionId.slice();
+    const token = header.token.slice();
     const connection = this.#create(entry, {
       role: "server",
       base: from.base,
@@ -350,7 +351,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       this.#remove(entry);
       return;
     }
-    this.#incoming.push({ type: "incoming", connection });
+    this.#incoming.push({ type: "incoming", connection, token });
   }
 
   #create(

@@ -69,8 +69,8 @@ export type ConnectionEvent =
 
 /** Something that happened at an endpoint. */
 export type EndpointEvent =
-  /** Somebody began a connection; nothing is known of them yet but the address. */
-  | { readonly type: "incoming"; readonly connection: QuicConnection }
+  /** Somebody began a connection; nothing is known of them yet but the address, and the token of the Initial, if it had one. */
+  | { readonly type: "incoming"; readonly connection: QuicConnection; readonly token: Uint8Array }
   | { readonly type: "connection"; readonly connection: QuicConnection; readonly event: ConnectionEvent };
 
 /** Why datagrams or packets were passed over: the keys of `drops`. */

@@ -91,6 +91,8 @@ export interface PeerOptions {
   readonly onSession?: OnSession;
   readonly onConnection?: OnConnection;
   readonly quic?: Partial<TransportSettings>;
+  /** For who wants to read packets. */
+  readonly keyLog?: boolean;
 }
 
 /** What a transport makes. */
@@ -133,7 +135,7 @@ export class VirtualPeer {
         resolve: () => Promise.resolve([]),
         protocol: "q2q",
         loopback: false,
-        keyLog: false,
+        keyLog: options.keyLog ?? false,
         ...(options.quic === undefined ? {} : { quic: options.quic }),
       },
       this.bases,
