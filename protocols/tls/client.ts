@@ -9,25 +9,28 @@ import { TlsAlert } from "./alerts.ts";
 import type { CertificateType } from "./certificates.ts";
 import { CIPHER_SUITES } from "./cipher_suites.ts";
 import type { CipherSuite } from "./cipher_suites.ts";
+import { keySharesOf } from "./config.ts";
 import { presentedCertificates } from "./context.ts";
 import type { HandshakeContext, HandshakeSide } from "./context.ts";
 import type { EncryptionLevel, Verdict } from "./events.ts";
 import { extensionCode } from "./extensions.ts";
-import { deriveApplicationSecrets, deriveHandshakeSecrets } from "./key_schedule.ts";
+import { readHelloRetryRequest, secondClientHello } from "./hello_retry.ts";
+import { deriveApplicationSecrets, deriveHandshakeSecrets, messageHash } from "./key_schedule.ts";
 import type { ApplicationSecrets, ExporterSecret, HandshakeSecrets } from "./key_schedule.ts";
 import { isHelloRetryRequest, RANDOM_BYTES, TLS_1_3 } from "./messages.ts";
 import type {
   Certificate,
   CertificateRequest,
   CertificateVerify,
+  ClientHello,
   EncryptedExtensions,
   Finished,
   HandshakeMessage,
   NewSessionTicket,
   ServerHello,
 } from "./messages.ts";
-import { NAMED_GROUPS } from "./named_groups.ts";
-import type { KeyExchange, NamedGroup } from "./named_groups.ts";
+import { NAMED_GROUPS, namedGroupOf } from "./named_groups.ts";
+import type { KeyExchange } from "./named_groups.ts";
 import { checkOffered, chooseCredential, chosenType, offeredExtensions } from "./offer.ts";
 import { examineCertificates } from "./peer_policy.ts";
 import type { PeerIdentity, PresentedCertificate } from "./peer_policy.ts";
@@ -50,9 +53,13 @@ type State =
   | { readonly name: "start" }
   | {
     readonly name: "expectServerHello";
-    readonly clientHello: Uint8Array;
-    readonly offered: ReadonlySet<number>;
-    readonly keyExchange: KeyExchange;
+    readonly clientHello: ClientHello;
+    /** The same, encoded. */
+    readonly bytes: Uint8Array;
+    /** Our half of each group that it has a share of. */
+    readonly keyExchanges: ReadonlyMap<number, KeyExchange>;
+    /** What a HelloRetryRequest has settled, once there was one. */
+    readonly retrySuite: CipherSuite | undefined;
   }
   | {
     readonly name: "expectEncryptedExtensions";
@@ -92,7 +99,6 @@ type State =
 /** The client's side. */
 export class ClientSide implements HandshakeSide {
   readonly #context: HandshakeContext;
-  readonly #group: NamedGroup = NAMED_GROUPS.x25519;
   #state: State = { name: "start" };
 
   constructor(context: HandshakeContext) {
@@ -118,20 +124,23 @@ export class ClientSide implements HandshakeSide {
   start(): void {
     if (this.#state.name !== "start") throw new TypeError("Cannot start TLS: it has been started");
     const { config, random } = this.#context;
-    const clientRandom = randomBytes(random, RANDOM_BYTES);
-    const keyExchange = this.#group.generate(random);
-    const extensions = offeredExtensions(config, { group: this.#group.code, key: keyExchange.publicKey });
-    this.#context.clientRandom = clientRandom;
-    const clientHello = this.#context.send("initial", {
+    const keyExchanges = new Map<number, KeyExchange>();
+    for (const name of keySharesOf(config)) {
+      const { code, generate } = NAMED_GROUPS[name];
+      keyExchanges.set(code, generate(random));
+    }
+    const shares = [...keyExchanges].map(([group, { publicKey }]) => ({ group, key: publicKey }));
+    const clientHello: ClientHello = {
       type: "client_hello",
-      random: clientRandom,
+      random: randomBytes(random, RANDOM_BYTES),
       // RFC 9001 §8.4: the compatibility mode of TLS is not for QUIC.
       legacySessionId: new Uint8Array(0),
       cipherSuites: config.cipherSuites.map((name) => CIPHER_SUITES[name].code),
-      extensions,
-    });
-    const offered = new Set(extensions.map(extensionCode));
-    this.#state = { name: "expectServerHello", clientHello, offered, keyExchange };
+      extensions: offeredExtensions(config, shares),
+    };
+    this.#context.clientRandom = clientHello.random;
+    const bytes = this.#context.send("initial", clientHello);
+    this.#state = { name: "expectServerHello", clientHello, bytes, keyExchanges, retrySuite: undefined };
   }
 
   handleMessage(message: HandshakeMessage, bytes: Uint8Array): void {
@@ -171,7 +180,7 @@ export class ClientSide implements HandshakeSide {
   provideVerdict(verdict: Verdict): void {
     const state = this.#state;
     if (state.name !== "awaitVerdict") throw new TypeError("Cannot take a verdict: none was asked for");
-    if (!verdict.accepted) throw new TlsAlert(verdict.alert, "The peer was not accepted");
+    if (!verdict.accepted) throw new TlsAlert(verdict.alert, verdict.reason ?? "The peer was not accepted");
     this.#state = { ...state, name: "expectFinished" };
   }
 
@@ -183,8 +192,37 @@ export class ClientSide implements HandshakeSide {
   }
 
   #onServerHello(state: State & { name: "expectServerHello" }, message: ServerHello, bytes: Uint8Array): void {
-    const { config } = this.#context;
-    checkOffered(message.extensions, state.offered);
+    const isRetry = isHelloRetryRequest(message);
+    // RFC 8446 §4.1.4: one is enough.
+    if (isRetry && state.retrySuite !== undefined) {
+      throw new TlsAlert("unexpected_message", "A second HelloRetryRequest");
+    }
+    const offered = new Set(state.clientHello.extensions.map(extensionCode));
+    // RFC 8446 §4.2: a cookie is the one thing said unasked.
+    checkOffered(isRetry ? message.extensions.filter(({ type }) => type !== "cookie") : message.extensions, offered);
+    const suite = this.#chosenSuite(message);
+    if (isRetry) return this.#onHelloRetryRequest(state, suite, message, bytes);
+    if (state.retrySuite !== undefined && suite !== state.retrySuite) {
+      throw new TlsAlert("illegal_parameter", "ServerHello with another cipher suite than HelloRetryRequest");
+    }
+    const share = message.extensions.find((extension) => extension.type === "key_share")?.entries[0];
+    if (share === undefined) throw new TlsAlert("missing_extension", "ServerHello without key_share");
+    const keyExchange = state.keyExchanges.get(share.group);
+    // RFC 8446 §4.2.8: one that we sent a share of, which after a HelloRetryRequest is the one it asked for.
+    if (keyExchange === undefined) throw new TlsAlert("illegal_parameter", "The server chose another group");
+    const sharedSecret = keyExchange.sharedSecret(share.key);
+    if (sharedSecret === undefined) throw new TlsAlert("illegal_parameter", "The server's key share is not usable");
+
+    if (state.retrySuite === undefined) this.#context.startTranscript(suite.hash, state.bytes);
+    this.#context.addToTranscript(bytes);
+    const secrets = deriveHandshakeSecrets(suite.hash, sharedSecret, this.#context.transcriptHash);
+    this.#context.emitSecret("handshake", "read", secrets.server, suite);
+    this.#context.emitSecret("handshake", "write", secrets.client, suite);
+    this.#state = { name: "expectEncryptedExtensions", suite, secrets, offered };
+  }
+
+  /** What ServerHello and HelloRetryRequest have to say alike: RFC 8446 §4.1.3, §4.1.4. */
+  #chosenSuite(message: ServerHello): CipherSuite {
     const versions = message.extensions.find((extension) => extension.type === "supported_versions")?.versions;
     // Without the extension it is a server of TLS 1.2, which QUIC never speaks: RFC 9001 §4.2.
     if (versions === undefined) throw new TlsAlert("protocol_version", "The server does not speak TLS 1.3");
@@ -193,25 +231,37 @@ export class ClientSide implements HandshakeSide {
     if (message.legacySessionIdEcho.length !== 0) {
       throw new TlsAlert("illegal_parameter", "The server echoes a session ID that was not sent");
     }
-    const suite = config.cipherSuites.map((name) => CIPHER_SUITES[name])
+    const suite = this.#context.config.cipherSuites.map((name) => CIPHER_SUITES[name])
       .find(({ code }) => code === message.cipherSuite);
     if (suite === undefined) throw new TlsAlert("illegal_parameter", "The server chose a cipher suite not offered");
-    // We send a share for every group we support, so a server has nothing to ask for: RFC 8446 §4.1.4.
-    if (isHelloRetryRequest(message)) {
-      throw new TlsAlert("illegal_parameter", "HelloRetryRequest although every group offered has a share");
-    }
-    const share = message.extensions.find((extension) => extension.type === "key_share")?.entries[0];
-    if (share === undefined) throw new TlsAlert("missing_extension", "ServerHello without key_share");
-    if (share.group !== this.#group.code) throw new TlsAlert("illegal_parameter", "The server chose another group");
-    const sharedSecret = state.keyExchange.sharedSecret(share.key);
-    if (sharedSecret === undefined) throw new TlsAlert("illegal_parameter", "The server's key share is not usable");
+    return suite;
+  }
 
-    this.#context.startTranscript(suite.hash, state.clientHello);
-    this.#context.addToTranscript(bytes);
-    const secrets = deriveHandshakeSecrets(suite.hash, sharedSecret, this.#context.transcriptHash);
-    this.#context.emitSecret("handshake", "read", secrets.server, suite);
-    this.#context.emitSecret("handshake", "write", secrets.client, suite);
-    this.#state = { name: "expectEncryptedExtensions", suite, secrets, offered: state.offered };
+  #onHelloRetryRequest(
+    state: State & { name: "expectServerHello" },
+    suite: CipherSuite,
+    message: ServerHello,
+    bytes: Uint8Array,
+  ): void {
+    const context = this.#context;
+    const { group: code, cookie } = readHelloRetryRequest(state.clientHello, message);
+    const group = code === undefined ? undefined : namedGroupOf(code);
+    const keyExchange = group?.generate(context.random);
+    const share = group === undefined || keyExchange === undefined
+      ? undefined
+      : { group: group.code, key: keyExchange.publicKey };
+    const clientHello = secondClientHello(state.clientHello, share, cookie);
+    context.startTranscript(suite.hash, messageHash(suite.hash, state.bytes));
+    context.addToTranscript(bytes);
+    this.#state = {
+      name: "expectServerHello",
+      clientHello,
+      bytes: context.send("initial", clientHello),
+      keyExchanges: group === undefined || keyExchange === undefined
+        ? state.keyExchanges
+        : new Map([[group.code, keyExchange]]),
+      retrySuite: suite,
+    };
   }
 
   #onEncryptedExtensions(

@@ -7,6 +7,7 @@
 import { isIpAddress } from "../core/address.ts";
 import type { Credential } from "./certificates.ts";
 import type { CipherSuiteName } from "./cipher_suites.ts";
+import type { NamedGroupName } from "./named_groups.ts";
 import type { PeerPolicy } from "./peer_policy.ts";
 
 /** Everything one handshake needs; read-only, and may be shared by many connections. */
@@ -15,6 +16,13 @@ export interface TlsConfig {
   readonly role: "client" | "server";
   /** In order of preference; the server's order decides. */
   readonly cipherSuites: readonly CipherSuiteName[];
+  /** Key exchange groups, in order of preference; absent: {@linkcode DEFAULT_GROUPS}. */
+  readonly groups?: readonly NamedGroupName[];
+  /**
+   * On a client: the groups of which the first ClientHello has a share. A server that wants another one of `groups` costs
+   * a round trip more (HelloRetryRequest). Absent: X25519 if it is among them, else the first.
+   */
+  readonly keyShares?: readonly NamedGroupName[];
   /** ALPN, in order of preference; the server's order decides. QUIC requires one (RFC 9001 §8.1). */
   readonly applicationProtocols: readonly string[];
   /** Our transport parameters, encoded (RFC 9000 §18); opaque here. */
@@ -42,12 +50,34 @@ export const DEFAULT_CIPHER_SUITES: readonly CipherSuiteName[] = [
   "TLS_AES_256_GCM_SHA384",
 ];
 
+/** The groups to offer when there is no reason for others: the cheapest first. */
+export const DEFAULT_GROUPS: readonly NamedGroupName[] = ["x25519", "secp256r1", "secp384r1"];
+
+/** The groups a handshake may use. */
+export function groupsOf(config: TlsConfig): readonly NamedGroupName[] {
+  return config.groups ?? DEFAULT_GROUPS;
+}
+
+/** The groups of which a client's first ClientHello has a share. */
+export function keySharesOf(config: TlsConfig): readonly NamedGroupName[] {
+  const groups = groupsOf(config);
+  return config.keyShares ?? (groups.includes("x25519") ? ["x25519"] : groups.slice(0, 1));
+}
+
 /** @throws {TypeError|RangeError} If the config cannot lead to a handshake. */
 export function checkTlsConfig(config: TlsConfig): void {
   const { peer } = config;
   if (config.cipherSuites.length === 0) throw new RangeError("Cannot start TLS: no cipher suite is given");
   if (config.applicationProtocols.length === 0) {
     throw new RangeError("Cannot start TLS: no application protocol is given, QUIC needs one (RFC 9001 §8.1)");
+  }
+  const groups = groupsOf(config);
+  if (groups.length === 0) throw new RangeError("Cannot start TLS: no key exchange group is given");
+  if (config.role === "server" && config.keyShares !== undefined) {
+    throw new TypeError("Cannot start TLS: keyShares are the client's to choose");
+  }
+  for (const name of keySharesOf(config)) {
+    if (!groups.includes(name)) throw new RangeError(`Cannot start TLS: a key share of ${name}, not among groups`);
   }
   for (const protocol of config.applicationProtocols) {
     if (!/^[\x20-\x7e]{1,255}$/.test(protocol)) {

@@ -36,6 +36,8 @@ export type Extension =
   | { readonly type: "key_share"; readonly entries: readonly KeyShareEntry[] }
   /** `undefined` in ClientHello and EncryptedExtensions, where the extension is empty. */
   | { readonly type: "early_data"; readonly maxEarlyDataBytes: number | undefined }
+  /** What a server wants to see again: RFC 8446 §4.2.2. */
+  | { readonly type: "cookie"; readonly cookie: Uint8Array }
   | { readonly type: "supported_versions"; readonly versions: readonly number[] }
   | { readonly type: "quic_transport_parameters"; readonly bytes: Uint8Array }
   | { readonly type: "other"; readonly code: number; readonly data: Uint8Array };
@@ -67,7 +69,7 @@ const RULES: ReadonlyMap<number, ExtensionRule> = new Map<number, ExtensionRule>
   [41, { places: ["CH", "SH"] }], // pre_shared_key
   [45, { places: ["CH"] }], // psk_key_exchange_modes
   [42, { name: "early_data", places: ["CH", "EE", "NST"] }],
-  [44, { places: ["CH", "HRR"] }], // cookie
+  [44, { name: "cookie", places: ["CH", "HRR"] }],
   [43, { name: "supported_versions", places: ["CH", "SH", "HRR"] }],
   [47, { places: ["CH", "CR"] }], // certificate_authorities
   [48, { places: ["CR"] }], // oid_filters
@@ -88,6 +90,7 @@ const CODES: Readonly<Record<ExtensionName, number>> = {
   server_certificate_type: 20,
   key_share: 51,
   early_data: 42,
+  cookie: 44,
   supported_versions: 43,
   quic_transport_parameters: 57,
 };
@@ -162,6 +165,8 @@ function readBody(reader: Reader, name: ExtensionName, place: ExtensionPlace): E
       return { type: name, entries: readKeyShares(reader, place) };
     case "early_data":
       return { type: name, maxEarlyDataBytes: place === "NST" ? reader.uint32() : undefined };
+    case "cookie":
+      return { type: name, cookie: readOpaque(reader, 2, { min: 1, max: 0xffff }) };
     case "supported_versions":
       if (place !== "CH") return { type: name, versions: [reader.uint16()] };
       return { type: name, versions: readUint16s(reader, 1, { min: 2, max: 254 }) };
@@ -193,6 +198,8 @@ function writeBody(writer: Writer, extension: Extension, place: ExtensionPlace):
     case "early_data":
       if (extension.maxEarlyDataBytes !== undefined) writer.uint32(extension.maxEarlyDataBytes);
       return;
+    case "cookie":
+      return writeOpaque(writer, 2, extension.cookie);
     case "supported_versions":
       if (place === "CH") return writeUint16s(writer, 1, extension.versions);
       for (const version of extension.versions) writer.uint16(version);

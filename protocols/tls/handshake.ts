@@ -3,7 +3,7 @@
  * secrets and other events out. {@linkcode TlsHandshake} puts messages together; the client's and the server's states
  * are in files of their own.
  *
- * Left out: pre-shared keys and 0-RTT, HelloRetryRequest, certificate chains (a leaf is pinned, or somebody is asked).
+ * Left out: pre-shared keys and 0-RTT, certificate chains (a leaf is pinned, or somebody is asked).
  *
  * @module
  */

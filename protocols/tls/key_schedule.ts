@@ -91,6 +91,14 @@ export function finishedVerifyData(name: HashName, trafficSecret: Uint8Array, tr
   return hmac(name, hkdfExpandLabel(name, trafficSecret, "finished"), transcript);
 }
 
+/** The type of a message that is only ever hashed: RFC 8446 §4.4.1. */
+const MESSAGE_HASH = 254;
+
+/** What stands in the transcript for the first ClientHello where a HelloRetryRequest follows it: RFC 8446 §4.4.1. */
+export function messageHash(name: HashName, clientHello: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(MESSAGE_HASH, 0, 0, HASH_BYTES[name]), hash(name, clientHello));
+}
+
 const SIGNATURE_PADDING = new Uint8Array(64).fill(0x20);
 
 /**

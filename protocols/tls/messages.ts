@@ -33,8 +33,10 @@ export const TLS_1_3 = 0x0304;
 /** TLS 1.2, which the legacy_version fields say for good (RFC 8446 §4.1.2). */
 const LEGACY_VERSION = 0x0303;
 
-/** The random value that makes a ServerHello a HelloRetryRequest: RFC 8446 §4.1.3. */
-const HELLO_RETRY_REQUEST_RANDOM = fromHex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c");
+/** The random value that makes a ServerHello a HelloRetryRequest: RFC 8446 §4.1.3. Not to be written. */
+export const HELLO_RETRY_REQUEST_RANDOM: Uint8Array = fromHex(
+  "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c",
+);
 
 /** RFC 8446 §4.1.2. */
 export interface ClientHello {

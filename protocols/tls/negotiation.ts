@@ -10,11 +10,12 @@ import { CERTIFICATE_TYPE_CODES } from "./certificates.ts";
 import type { CertificateType, Credential } from "./certificates.ts";
 import { CIPHER_SUITES } from "./cipher_suites.ts";
 import type { CipherSuite } from "./cipher_suites.ts";
+import { groupsOf } from "./config.ts";
 import type { TlsConfig } from "./config.ts";
 import type { Extension, KeyShareEntry } from "./extensions.ts";
 import { TLS_1_3 } from "./messages.ts";
 import type { ClientHello } from "./messages.ts";
-import { namedGroupOf } from "./named_groups.ts";
+import { NAMED_GROUPS } from "./named_groups.ts";
 import type { NamedGroup } from "./named_groups.ts";
 import { SIGNATURE_SCHEME_CODES } from "./signature_schemes.ts";
 import type { SignatureScheme } from "./signature_schemes.ts";
@@ -26,7 +27,8 @@ const MAX_KEY_SHARES = 16;
 export interface ServerChoice {
   readonly suite: CipherSuite;
   readonly group: NamedGroup;
-  readonly peerShare: Uint8Array;
+  /** The client's share of it; `undefined`: it has sent none, and has to be asked. */
+  readonly peerShare: Uint8Array | undefined;
   readonly applicationProtocol: string;
   readonly serverName: string | undefined;
   /** The client's, as it sent them. */
@@ -54,7 +56,7 @@ export function negotiate(config: TlsConfig, hello: ClientHello): ServerChoice {
   const suite = config.cipherSuites.map((name) => CIPHER_SUITES[name])
     .find(({ code }) => hello.cipherSuites.includes(code));
   if (suite === undefined) throw new TlsAlert("handshake_failure", "No cipher suite in common");
-  const { group, key } = chooseKeyShare(extensions);
+  const { group, key } = chooseGroup(config, extensions);
   const { credential, scheme, certificateTypes } = chooseCredential(config, extensions);
   const client = chooseClientType(config, extensions);
   const answers: Extension[] = [];
@@ -84,7 +86,14 @@ export function negotiate(config: TlsConfig, hello: ClientHello): ServerChoice {
   };
 }
 
-function chooseKeyShare(extensions: readonly Extension[]): { readonly group: NamedGroup; readonly key: Uint8Array } {
+/**
+ * RFC 8446 §4.1.1, §4.2.8: our first group that the client has sent a share of; without any, our first that it offers: a
+ * group we like better is not worth a round trip.
+ */
+function chooseGroup(
+  config: TlsConfig,
+  extensions: readonly Extension[],
+): { readonly group: NamedGroup; readonly key: Uint8Array | undefined } {
   const groups = extensions.find((extension) => extension.type === "supported_groups")?.groups;
   const shares = extensions.find((extension) => extension.type === "key_share")?.entries;
   // RFC 8446 §9.2: without pre-shared keys both are mandatory.
@@ -92,12 +101,14 @@ function chooseKeyShare(extensions: readonly Extension[]): { readonly group: Nam
     throw new TlsAlert("missing_extension", "ClientHello without supported_groups or key_share");
   }
   checkShares(groups, shares);
-  for (const { group: code, key } of shares) {
-    const group = namedGroupOf(code);
-    if (group !== undefined) return { group, key };
+  const ours = groupsOf(config).map((name) => NAMED_GROUPS[name]).filter(({ code }) => groups.includes(code));
+  for (const group of ours) {
+    const share = shares.find((entry) => entry.group === group.code);
+    if (share !== undefined) return { group, key: share.key };
   }
-  // HelloRetryRequest would ask for a share of a group in common; every client we know sends X25519 unasked.
-  throw new TlsAlert("handshake_failure", "No key share of a group we support");
+  const [first] = ours;
+  if (first === undefined) throw new TlsAlert("handshake_failure", "No key exchange group in common");
+  return { group: first, key: undefined };
 }
 
 /** RFC 8446 §4.2.8: one share a group at most, and only of groups that are offered. */

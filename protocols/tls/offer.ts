@@ -8,21 +8,23 @@
 import { TlsAlert } from "./alerts.ts";
 import { CERTIFICATE_TYPE_CODES, certificateTypeOf } from "./certificates.ts";
 import type { CertificateType, Credential } from "./certificates.ts";
+import { groupsOf } from "./config.ts";
 import type { TlsConfig } from "./config.ts";
 import { extensionCode } from "./extensions.ts";
 import type { Extension, KeyShareEntry } from "./extensions.ts";
 import { TLS_1_3 } from "./messages.ts";
 import type { CertificateRequest } from "./messages.ts";
+import { NAMED_GROUPS } from "./named_groups.ts";
 import { schemesFor, SIGNATURE_SCHEME_CODES } from "./signature_schemes.ts";
 import type { SignatureScheme } from "./signature_schemes.ts";
 
-/** The extensions of our ClientHello, with the one key share we send. */
-export function offeredExtensions(config: TlsConfig, share: KeyShareEntry): Extension[] {
+/** The extensions of our first ClientHello, with the key shares we send. */
+export function offeredExtensions(config: TlsConfig, shares: readonly KeyShareEntry[]): Extension[] {
   const { serverName, applicationProtocols, transportParameters, credentials, peer } = config;
   const extensions: Extension[] = [];
   if (serverName !== undefined) extensions.push({ type: "server_name", hostName: serverName });
   extensions.push(
-    { type: "supported_groups", groups: [share.group] },
+    { type: "supported_groups", groups: groupsOf(config).map((name) => NAMED_GROUPS[name].code) },
     { type: "signature_algorithms", schemes: schemesFor(peer.certificateTypes).map(schemeCode) },
     { type: "application_layer_protocol_negotiation", protocols: applicationProtocols },
   );
@@ -36,7 +38,7 @@ export function offeredExtensions(config: TlsConfig, share: KeyShareEntry): Exte
   }
   extensions.push(
     { type: "supported_versions", versions: [TLS_1_3] },
-    { type: "key_share", entries: [share] },
+    { type: "key_share", entries: shares },
     { type: "quic_transport_parameters", bytes: transportParameters },
   );
   return extensions;

@@ -10,7 +10,8 @@ import { presentedCertificates } from "./context.ts";
 import type { HandshakeContext, HandshakeSide } from "./context.ts";
 import type { EncryptionLevel, Verdict } from "./events.ts";
 import type { Extension } from "./extensions.ts";
-import { deriveApplicationSecrets, deriveHandshakeSecrets } from "./key_schedule.ts";
+import { helloRetryRequest, shareAskedFor } from "./hello_retry.ts";
+import { deriveApplicationSecrets, deriveHandshakeSecrets, messageHash } from "./key_schedule.ts";
 import type { ApplicationSecrets, ExporterSecret, HandshakeSecrets } from "./key_schedule.ts";
 import { RANDOM_BYTES, TLS_1_3 } from "./messages.ts";
 import type { Certificate, CertificateVerify, ClientHello, Finished, HandshakeMessage } from "./messages.ts";
@@ -29,6 +30,7 @@ interface Session {
 
 type State =
   | { readonly name: "expectClientHello" }
+  | { readonly name: "expectSecondClientHello"; readonly first: ClientHello; readonly choice: ServerChoice }
   | { readonly name: "awaitSignature"; readonly choice: ServerChoice; readonly secrets: HandshakeSecrets }
   | { readonly name: "expectCertificate"; readonly session: Session }
   | { readonly name: "expectCertificateVerify"; readonly session: Session; readonly presented: PresentedCertificate }
@@ -47,7 +49,7 @@ export class ServerSide implements HandshakeSide {
 
   get readLevel(): EncryptionLevel {
     const { name } = this.#state;
-    if (name === "expectClientHello") return "initial";
+    if (name === "expectClientHello" || name === "expectSecondClientHello") return "initial";
     return name === "complete" ? "application" : "handshake";
   }
 
@@ -67,6 +69,9 @@ export class ServerSide implements HandshakeSide {
     switch (state.name) {
       case "expectClientHello":
         if (message.type === "client_hello") return this.#onClientHello(message, bytes);
+        break;
+      case "expectSecondClientHello":
+        if (message.type === "client_hello") return this.#onSecondClientHello(state, message, bytes);
         break;
       case "expectCertificate":
         if (message.type === "certificate") return this.#onCertificate(state.session, message, bytes);
@@ -94,21 +99,41 @@ export class ServerSide implements HandshakeSide {
   provideVerdict(verdict: Verdict): void {
     const state = this.#state;
     if (state.name !== "awaitVerdict") throw new TypeError("Cannot take a verdict: none was asked for");
-    if (!verdict.accepted) throw new TlsAlert(verdict.alert, "The peer was not accepted");
+    if (!verdict.accepted) throw new TlsAlert(verdict.alert, verdict.reason ?? "The peer was not accepted");
     this.#state = { name: "expectFinished", session: state.session, peer: state.peer };
   }
 
   #onClientHello(message: ClientHello, bytes: Uint8Array): void {
     const context = this.#context;
     const choice = negotiate(context.config, message);
+    const { suite, group, peerShare } = choice;
+    context.clientRandom = message.random;
+    if (peerShare !== undefined) {
+      context.startTranscript(suite.hash, bytes);
+      return this.#answer(message, choice, peerShare);
+    }
+    context.startTranscript(suite.hash, messageHash(suite.hash, bytes));
+    context.send("initial", helloRetryRequest(message, suite, group));
+    this.#state = { name: "expectSecondClientHello", first: message, choice };
+  }
+
+  #onSecondClientHello(
+    state: State & { name: "expectSecondClientHello" },
+    message: ClientHello,
+    bytes: Uint8Array,
+  ): void {
+    // The rest is as it was: so is what we chose from it (RFC 8446 §4.1.4: the same cipher suite).
+    const peerShare = shareAskedFor(state.first, message, state.choice.group);
+    this.#context.addToTranscript(bytes);
+    this.#answer(message, state.choice, peerShare);
+  }
+
+  #answer(message: ClientHello, choice: ServerChoice, peerShare: Uint8Array): void {
+    const context = this.#context;
     const { suite, group } = choice;
     const random = randomBytes(context.random, RANDOM_BYTES);
-    const keyExchange = group.generate(context.random);
-    const sharedSecret = keyExchange.sharedSecret(choice.peerShare);
-    if (sharedSecret === undefined) throw new TlsAlert("illegal_parameter", "The client's key share is not usable");
-
-    context.clientRandom = message.random;
-    context.startTranscript(suite.hash, bytes);
+    const answer = group.answer(context.random, peerShare);
+    if (answer === undefined) throw new TlsAlert("illegal_parameter", "The client's key share is not usable");
     context.emit({ type: "transportParameters", bytes: choice.transportParameters });
     context.send("initial", {
       type: "server_hello",
@@ -117,9 +142,10 @@ export class ServerSide implements HandshakeSide {
       cipherSuite: suite.code,
       extensions: [
         { type: "supported_versions", versions: [TLS_1_3] },
-        { type: "key_share", entries: [{ group: group.code, key: keyExchange.publicKey }] },
+        { type: "key_share", entries: [{ group: group.code, key: answer.publicKey }] },
       ],
     });
+    const { sharedSecret } = answer;
     const secrets = deriveHandshakeSecrets(suite.hash, sharedSecret, context.transcriptHash);
     context.emitSecret("handshake", "write", secrets.server, suite);
     context.emitSecret("handshake", "read", secrets.client, suite);

@@ -25,6 +25,8 @@ const CASES: readonly (readonly [ExtensionPlace, Extension, string])[] = [
   ["EE", { type: "server_certificate_type", certificateTypes: [0] }, "0014 0001 00"],
   ["CH", { type: "early_data", maxEarlyDataBytes: undefined }, "002a 0000"],
   ["NST", { type: "early_data", maxEarlyDataBytes: 0xffffffff }, "002a 0004 ffffffff"],
+  ["CH", { type: "cookie", cookie: KEY }, "002c 0006 0004 07070707"],
+  ["HRR", { type: "cookie", cookie: KEY }, "002c 0006 0004 07070707"],
   ["CH", { type: "supported_versions", versions: [0x0304, 0x0303] }, "002b 0005 04 0304 0303"],
   ["SH", { type: "supported_versions", versions: [0x0304] }, "002b 0002 0304"],
   ["CH", { type: "key_share", entries: [{ group: 0x1d, key: KEY }] }, "0033 000a 0008 001d 0004 07070707"],

@@ -1,39 +1,18 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { Ed25519PrivateKey } from "../../../protocols/crypto/ed25519.ts";
 import { SigningKey } from "../../../protocols/crypto/signature.ts";
-import type { AlertName } from "../../../protocols/tls/alerts.ts";
 import { rawPublicKeyCredential, x509Credential } from "../../../protocols/tls/certificates.ts";
 import type { Credential } from "../../../protocols/tls/certificates.ts";
 import type { TlsConfig } from "../../../protocols/tls/config.ts";
-import type { CryptoData } from "../../../protocols/tls/events.ts";
 import type { Extension } from "../../../protocols/tls/extensions.ts";
-import { decodeMessage, encodeMessage } from "../../../protocols/tls/messages.ts";
+import { decodeMessage } from "../../../protocols/tls/messages.ts";
 import type { HandshakeMessage } from "../../../protocols/tls/messages.ts";
 import { decodePem } from "../../../protocols/tls/pem.ts";
 import { selfSignedCertificate } from "../../support/certificate.ts";
+import { type Change, outcome, refusals, rewrite, without } from "../../support/tls_refusals.ts";
 import { CLIENT_CONFIG, CLIENT_KEY, SERVER_CONFIG, SERVER_KEY, TlsPair, TlsSide } from "../../support/tls_pair.ts";
 
 const OTHER_KEY = Ed25519PrivateKey.fromSeed(new Uint8Array(32).fill(0x77));
-
-type Change = (from: "client" | "server", data: CryptoData) => CryptoData[];
-
-/** Rewrites every message of that type. */
-function rewrite<T extends HandshakeMessage["type"]>(
-  type: T,
-  change: (message: HandshakeMessage & { type: T }) => HandshakeMessage,
-  from?: "client" | "server",
-): Change {
-  const isIt = (message: HandshakeMessage): message is HandshakeMessage & { type: T } => message.type === type;
-  return (sender, one) => {
-    const message = decodeMessage(one.data);
-    if (!isIt(message) || (from !== undefined && sender !== from)) return [one];
-    return [{ level: one.level, data: encodeMessage(change(message)) }];
-  };
-}
-
-function without(type: Extension["type"]): (message: { extensions: readonly Extension[] }) => Extension[] {
-  return ({ extensions }) => extensions.filter((extension) => extension.type !== type);
-}
 
 function dropFromClientHello(type: Extension["type"]): Change {
   return rewrite("client_hello", (message) => ({ ...message, extensions: without(type)(message) }));
@@ -41,36 +20,6 @@ function dropFromClientHello(type: Extension["type"]): Change {
 
 function dropFromEncryptedExtensions(type: Extension["type"]): Change {
   return rewrite("encrypted_extensions", (message) => ({ ...message, extensions: without(type)(message) }));
-}
-
-/** Runs, and says who failed with what. */
-function outcome(client: TlsConfig, server: TlsConfig, change?: Change): string {
-  const pair = new TlsPair(client, server).run(change);
-  const { alert } = pair.client;
-  ok(pair.client.alert === undefined || pair.server.alert === undefined, "Only one side finds the mistake");
-  // Whoever fails never reports completion, and the server not either whenever the client fails before its Finished.
-  if (alert !== undefined) deepStrictEqual([pair.client.complete, pair.server.complete], [undefined, undefined]);
-  if (pair.server.alert !== undefined) {
-    strictEqual(pair.server.complete, undefined);
-    strictEqual(pair.server.secret("application", "read"), undefined);
-  }
-  return alert !== undefined ? `client ${alert.alert}` : `server ${pair.server.alert?.alert}`;
-}
-
-interface Refusal {
-  readonly what: string;
-  readonly client?: TlsConfig;
-  readonly server?: TlsConfig;
-  readonly change?: Change;
-  readonly expect: `${"client" | "server"} ${AlertName}`;
-}
-
-function refusals(title: string, list: readonly Refusal[]): void {
-  Deno.test(title, () => {
-    for (const { what, client = CLIENT_CONFIG, server = SERVER_CONFIG, change, expect } of list) {
-      strictEqual(outcome(client, server, change), expect, what);
-    }
-  });
 }
 
 /** A credential that presents one key and signs with another. */
@@ -285,7 +234,6 @@ refusals("TlsHandshake refuses key shares that may not be used (RFC 8446 §4.2.8
     change: shares("client_hello", [{ group: 0x0017, key: SMALL_ORDER }]),
     expect: "server illegal_parameter",
   },
-  { what: "no shares", change: shares("client_hello", []), expect: "server handshake_failure" },
   {
     what: "a server's share of another group",
     change: shares("server_hello", [{ group: 0x0017, key: new Uint8Array(65) }]),
