@@ -157,6 +157,7 @@ export type { CertificateType, Credential } from "./protocols/tls/certificates.t
 export type { CipherSuiteName } from "./protocols/tls/cipher_suites.ts";
 export type { TlsConfig } from "./protocols/tls/config.ts";
 export type { KeyLogLabel, Verdict } from "./protocols/tls/events.ts";
+export type { NamedGroupName } from "./protocols/tls/named_groups.ts";
 export type { PeerIdentity as TlsPeerIdentity, PeerPolicy } from "./protocols/tls/peer_policy.ts";
 export type { SignatureScheme } from "./protocols/tls/signature_schemes.ts";
 export { tlsSettings } from "./transports/tls_settings.ts";
