@@ -24,13 +24,29 @@ export interface FixedCandidatesOptions {
 export function fixedCandidates(options: FixedCandidatesOptions): CandidateProvider {
   return {
     name: "fixed",
-    gather(bases): Ready {
-      const candidates: LocalCandidate[] = [];
-      for (const address of options.addresses) {
-        const base = bases.find((base) => mayStandFor(base, address));
-        if (base !== undefined) candidates.push({ type: "srflx", address, base });
-      }
-      return new Ready(candidates);
+    gather(initial): Ready {
+      let bases: Base[] = [];
+      const standing = new Map<Address, Base>();
+      const place = (): LocalCandidate[] => {
+        const candidates: LocalCandidate[] = [];
+        for (const address of options.addresses) {
+          const base = bases.find((base) => mayStandFor(base, address));
+          if (base === undefined || standing.has(address)) continue;
+          standing.set(address, base);
+          candidates.push({ type: "srflx", address, base });
+        }
+        return candidates;
+      };
+      const added = (...more: readonly Base[]): LocalCandidate[] => {
+        bases.push(...more);
+        return place();
+      };
+      const removed = (gone: Base): LocalCandidate[] => {
+        bases = bases.filter((base) => base !== gone);
+        for (const [address, base] of standing) if (base === gone) standing.delete(address);
+        return place();
+      };
+      return new Ready(added(...initial), { added, removed });
     },
   };
 }

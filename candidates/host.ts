@@ -23,7 +23,8 @@ export interface HostCandidatesOptions {
 export function hostCandidates(options: HostCandidatesOptions = {}): CandidateProvider {
   return {
     name: "host",
-    gather: (bases) => new Ready(hostCandidatesOf(bases, options)),
+    gather: (bases) =>
+      new Ready(hostCandidatesOf(bases, options), { added: (base) => hostCandidatesOf([base], options) }),
   };
 }
 

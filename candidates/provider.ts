@@ -11,7 +11,7 @@ import type { Random } from "../protocols/core/random.ts";
 
 /**
  * What a provider finds. After `done` nothing follows but what keep-alive brings, a candidate that changed, and what servers
- * added later bring, which ends with a `done` of its own.
+ * and bases added later bring, which ends with a `done` of its own.
  */
 export type CandidateEvent =
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
@@ -26,6 +26,16 @@ export interface CandidateMachine extends Machine<CandidateEvent> {
    * Absent where a provider asks no server.
    */
   addServers?(servers: readonly Address[], now: number): void;
+  /**
+   * Gathers on a base that has come later. `done` follows in any case, at once if there is nothing to ask. Absent where a
+   * provider finds nothing on such a base.
+   */
+  addBase?(base: Base, now: number): void;
+  /**
+   * A base is gone: nothing is asked from it any more, and nothing that is still to be known of it is waited for. Its
+   * candidates need not be withdrawn: whoever calls this knows that they are not true.
+   */
+  removeBase?(base: Base, now: number): void;
   /** A send failed: a question that cannot be asked is not waited for. */
   handleSocketError?(
     error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },

@@ -24,7 +24,7 @@ import type { CandidateEvent, CandidateMachine, CandidateProvider } from "./prov
 /** Servers asked at most; further ones are passed over. */
 export const MAX_SERVERS = 8;
 
-/** Bases asked from at most; further ones are passed over. */
+/** Bases asked from at once, at most; further ones are passed over. */
 export const MAX_BASES = 16;
 
 /**
@@ -121,10 +121,10 @@ export class ServerReflexiveMachine implements CandidateMachine {
   readonly #random: Random;
   readonly #taMs: number;
   readonly #keepaliveMs: number;
-  readonly #bases: readonly OwnBase[];
+  #bases: OwnBase[] = [];
   readonly #servers = new Set<Address>();
   /** Server by server, so that the first one is asked from every base before the second from any. */
-  readonly #queries: Query[] = [];
+  #queries: Query[] = [];
   readonly #asking = new Map<string, Query>();
   readonly #events: CandidateEvent[] = [];
   #nextAt: number;
@@ -135,9 +135,24 @@ export class ServerReflexiveMachine implements CandidateMachine {
     this.#taMs = context.taMs;
     this.#keepaliveMs = context.keepaliveMs;
     this.#nextAt = context.now;
-    this.#bases = bases.filter(({ kind }) => kind === "socket").slice(0, MAX_BASES)
-      .map((base) => ({ base, queries: [], candidates: new Map(), keeper: undefined }));
+    for (const base of bases) this.#own(base);
     this.addServers(context.servers, context.now);
+  }
+
+  /** Asks from this base too. `done` comes again when all servers have answered it. */
+  addBase(base: Base, now: number): void {
+    this.#isDoneSaid = false;
+    const own = this.#own(base);
+    if (own !== undefined) { for (const server of this.#servers) this.#addQuery(own, server, now); }
+    this.#sayDone();
+  }
+
+  /** Asks nothing from this base any more. */
+  removeBase(base: Base): void {
+    this.#bases = this.#bases.filter((own) => own.base !== base);
+    this.#queries = this.#queries.filter(({ own }) => own.base !== base);
+    for (const [key, { own }] of this.#asking) if (own.base === base) this.#asking.delete(key);
+    this.#sayDone();
   }
 
   /** Asks these servers too: the hub named them. Known ones are passed over. `done` comes again when all have answered. */
@@ -146,12 +161,7 @@ export class ServerReflexiveMachine implements CandidateMachine {
     for (const server of servers) {
       if (this.#servers.size >= MAX_SERVERS || this.#servers.has(server)) continue;
       this.#servers.add(server);
-      for (const own of this.#bases) {
-        if (!canReach(own.base, server)) continue;
-        const query = new Query(own, server, now);
-        own.queries.push(query);
-        this.#queries.push(query);
-      }
+      for (const own of this.#bases) this.#addQuery(own, server, now);
     }
     this.#sayDone();
   }
@@ -228,6 +238,20 @@ export class ServerReflexiveMachine implements CandidateMachine {
     const next = this.#nextDue();
     if (next !== undefined) at = Math.min(at, Math.max(this.#nextAt, dueAt(next)));
     return at === Infinity ? undefined : at;
+  }
+
+  #own(base: Base): OwnBase | undefined {
+    if (base.kind !== "socket" || this.#bases.length >= MAX_BASES) return undefined;
+    const own: OwnBase = { base, queries: [], candidates: new Map(), keeper: undefined };
+    this.#bases.push(own);
+    return own;
+  }
+
+  #addQuery(own: OwnBase, server: Address, now: number): void {
+    if (!canReach(own.base, server)) return;
+    const query = new Query(own, server, now);
+    own.queries.push(query);
+    this.#queries.push(query);
   }
 
   #nextDue(): Query | undefined {

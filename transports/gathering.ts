@@ -1,6 +1,7 @@
 /**
- * Gathering: runs the candidate providers of a node on its bases and keeps the list of what they found
- * (RFC 8445 §5.1.1, RFC 8838).
+ * Gathering: runs the candidate providers of a node on its bases, which may come and go, and keeps the list of what they
+ * found and of what those have seen whom we talk to (RFC 8445 §5.1.1, RFC 8838,
+ * draft-ietf-quic-address-discovery-00).
  *
  * @module
  */
@@ -9,12 +10,16 @@ import type { CandidateEvent, CandidateMachine } from "../candidates/provider.ts
 import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { Mux, Port } from "./mux.ts";
 import type { Node } from "./traversal.ts";
 
 /** Candidates kept, at most: what one offer carries, and as many again for bases that come and go. */
 export const MAX_LOCAL_CANDIDATES = 24;
+
+/** Reports of our addresses that are remembered, by who gives them and for which base; one more forgets the oldest. */
+export const MAX_OBSERVATIONS = 64;
 
 /** What gathering needs of a node. */
 export type GatheringNode = Pick<Node, "providers" | "bases" | "now" | "random" | "expectsServers">;
@@ -35,12 +40,21 @@ interface Gatherer {
   isDone: boolean;
 }
 
+/** What one peer or relay has seen last of one base. */
+interface Observation {
+  readonly base: Base;
+  readonly server: Address;
+  readonly address: Address;
+}
+
 /** The providers' machines, attached to a mux, and their candidates. */
 export class Gathering {
   readonly #mux: Mux;
   readonly #gatherers: Gatherer[] = [];
   readonly #owner: GatheringListener;
   #candidates: LocalCandidate[] = [];
+  #observations: Observation[] = [];
+  #isStopped = false;
   /** Servers are being looked up: without their answers nothing is done. */
   #expectsServers: boolean;
 
@@ -83,6 +97,46 @@ export class Gathering {
     if (!wasDone && this.isDone) this.#owner.gatheringDone(now);
   }
 
+  /** Gathers on a base that has come later, too. */
+  addBase(base: Base, now: number): void {
+    if (this.#isStopped) return;
+    this.#mux.settle(now);
+    for (const gatherer of this.#gatherers) {
+      const { machine, port } = gatherer;
+      if (machine.addBase === undefined) continue;
+      gatherer.isDone = false;
+      machine.addBase(base, now);
+      port.wake();
+    }
+  }
+
+  /** A base is gone: all that was found on it is withdrawn. */
+  removeBase(base: Base, now: number): void {
+    // What is on its way is known before it is taken back.
+    this.#mux.settle(now);
+    for (const { machine, port } of this.#gatherers) {
+      machine.removeBase?.(base, now);
+      port.wake();
+    }
+    this.#observations = this.#observations.filter((observation) => observation.base !== base);
+    for (const candidate of this.#candidates) if (candidate.base === base) this.#withdraw(candidate, now);
+  }
+
+  /** Somebody whom we talk to from `base` sees us at `address`; what the same one saw there before is not true any more. */
+  observe(base: Base, address: Address, server: Address, now: number): void {
+    if (this.#isStopped) return;
+    const before = this.#observations.find((other) => other.base === base && other.server === server);
+    if (before?.address === address) return;
+    this.#observations = this.#observations.filter((other) => other !== before);
+    if (this.#observations.length >= MAX_OBSERVATIONS) this.#observations.shift();
+    this.#observations.push({ base, address, server });
+    if (before !== undefined) {
+      const stale = this.#find(before);
+      if (stale !== undefined && stale.type === "srflx") this.#withdraw(stale, now);
+    }
+    if (address !== base.local) this.#take({ type: "srflx", address, base, server }, now);
+  }
+
   /** A send failed: whoever asked there has nothing to wait for. */
   handleSocketError(error: SocketError, now: number): void {
     for (const { machine, port } of this.#gatherers) {
@@ -93,21 +147,18 @@ export class Gathering {
 
   /** Stops: no more questions are sent, no mapping is kept alive. */
   stop(): void {
+    this.#isStopped = true;
     for (const { port } of this.#gatherers) this.#mux.detach(port);
   }
 
   #handle(gatherer: Gatherer, event: CandidateEvent, now: number): void {
     switch (event.type) {
       case "candidate":
-        if (this.#candidates.length >= MAX_LOCAL_CANDIDATES || this.#find(event.candidate) !== undefined) return;
-        this.#candidates.push(event.candidate);
-        this.#owner.candidateFound(event.candidate, now);
+        this.#take(event.candidate, now);
         return;
       case "withdrawn": {
         const known = this.#find(event.candidate);
-        if (known === undefined) return;
-        this.#candidates = this.#candidates.filter((candidate) => candidate !== known);
-        this.#owner.candidateWithdrawn(known, now);
+        if (known !== undefined) this.#withdraw(known, now);
         return;
       }
       case "error":
@@ -122,8 +173,19 @@ export class Gathering {
     }
   }
 
+  #take(candidate: LocalCandidate, now: number): void {
+    if (this.#candidates.length >= MAX_LOCAL_CANDIDATES || this.#find(candidate) !== undefined) return;
+    this.#candidates.push(candidate);
+    this.#owner.candidateFound(candidate, now);
+  }
+
+  #withdraw(known: LocalCandidate, now: number): void {
+    this.#candidates = this.#candidates.filter((candidate) => candidate !== known);
+    this.#owner.candidateWithdrawn(known, now);
+  }
+
   /** RFC 8445 §5.1.3: the same address behind the same base is one candidate, however it was learnt. */
-  #find(sought: LocalCandidate): LocalCandidate | undefined {
+  #find(sought: Pick<LocalCandidate, "address" | "base">): LocalCandidate | undefined {
     return this.#candidates.find(({ address, base }) => address === sought.address && base === sought.base);
   }
 }

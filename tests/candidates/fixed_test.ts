@@ -24,3 +24,24 @@ Deno.test("Fixed candidates stand for the first socket of their family that is o
     undefined,
   ]);
 });
+
+Deno.test("Fixed candidates stand for another socket when theirs is gone, and for a new one where none was left", () => {
+  const [first, second, third] = ["192.168.1.5:1000", "10.0.0.5:1000", "10.0.0.6:1000"].map(socketBase);
+  const machine = fixedCandidates({ addresses: [forwarded] }).gather([first!], { now: 0, random: seededRandom(1) });
+  const told = (): string[] => {
+    const lines: string[] = [];
+    for (let event = machine.pollEvent(); event !== undefined; event = machine.pollEvent()) {
+      lines.push(event.type === "candidate" ? `${event.candidate.base.local}` : event.type);
+    }
+    return lines;
+  };
+  deepStrictEqual(told(), ["192.168.1.5:1000", "done"]);
+  machine.addBase?.(second!, 1);
+  deepStrictEqual(told(), ["done"]);
+  machine.removeBase?.(first!, 1);
+  deepStrictEqual(told(), ["10.0.0.5:1000"]);
+  machine.removeBase?.(second!, 1);
+  deepStrictEqual(told(), []);
+  machine.addBase?.(third!, 1);
+  deepStrictEqual(told(), ["10.0.0.6:1000", "done"]);
+});

@@ -33,6 +33,17 @@ Deno.test("Host candidates are of sockets only: a tunnel's address is its relay'
   deepStrictEqual(gathered([tunnel]), []);
 });
 
+Deno.test("Host candidates are said of a base that comes later", () => {
+  const machine = hostCandidates().gather([], { now: 0, random: seededRandom(1) });
+  const late = socketBase("192.168.1.5:1000");
+  machine.addBase?.(late, 1);
+  deepStrictEqual([machine.pollEvent(), machine.pollEvent(), machine.pollEvent()], [
+    { type: "done" },
+    { type: "candidate", candidate: { type: "host", address: late.local, base: late } },
+    { type: "done" },
+  ]);
+});
+
 function gathered(bases: readonly Base[], options?: HostCandidatesOptions): string[] {
   const machine = hostCandidates(options).gather(bases, { now: 0, random: seededRandom(1) });
   const found: string[] = [];

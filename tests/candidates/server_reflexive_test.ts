@@ -146,6 +146,51 @@ Deno.test("Server-reflexive candidates take servers later, and each server once"
   strictEqual(net.sent.length, 1);
 });
 
+Deno.test("Server-reflexive candidates take bases later, of which each server is asked", () => {
+  const net = new Net({ servers: [server, second, server6], bases: [lan] });
+  net.run(1000);
+  net.mapping = ({ local }) => local.family === 4 ? addressOf("203.0.113.1", 40_001) : local;
+  net.machine.addBase(socketBase("10.0.0.5:1000"), 1000);
+  net.machine.addBase(lan6, 1000);
+  net.run(1100);
+  deepStrictEqual(net.sent.slice(2), [
+    "1000 10.0.0.5:1000 198.51.100.1:3478",
+    "1005 10.0.0.5:1000 198.51.100.2:3478",
+    "1010 [2001:db8::5]:1000 [2001:db8:ffff::1]:3478",
+  ]);
+  deepStrictEqual(net.log.slice(2), ["1040 candidate srflx 203.0.113.1:40001", "1050 done"]);
+});
+
+Deno.test("Server-reflexive candidates wait for nothing from a base that is gone, and ask nothing more from it", () => {
+  const other = socketBase("10.0.0.5:1000");
+  const net = new Net({ servers: [server], bases: [lan, other] });
+  net.dead.add(server);
+  net.run(1000);
+  net.machine.removeBase(other);
+  net.dead.clear();
+  net.run(1600);
+  deepStrictEqual(net.log, ["1540 candidate srflx 203.0.113.1:40000", "1540 done"]);
+  const count = net.sent.length;
+  net.machine.removeBase(lan);
+  net.run(600_000);
+  strictEqual(net.sent.length, count);
+  strictEqual(net.machine.pollTimeout(), undefined);
+});
+
+Deno.test("Server-reflexive candidates of bases that come and go a thousand times leave nothing behind", () => {
+  const net = new Net({ servers: [server], bases: [] });
+  net.run(0);
+  for (let times = 0; times < 1000; times++) {
+    const base = socketBase(`10.0.${times >> 8}.${times & 255}:1000`);
+    net.machine.addBase(base, 10 * times);
+    net.run(10 * times + 5);
+    net.machine.removeBase(base);
+  }
+  net.run(20_000);
+  strictEqual(net.sent.length, 1000);
+  strictEqual(net.machine.pollTimeout(), undefined);
+});
+
 Deno.test("Server-reflexive candidates give a server up at once that this host cannot reach", () => {
   const net = new Net({ servers: [server, second], bases: [lan] });
   net.sendError = (remote) => remote === server ? "ENETUNREACH" : undefined;

@@ -69,6 +69,25 @@ export function candidateProviderContract(contract: CandidateProviderContract): 
         strictEqual(run.count("done"), expected);
       }
     },
+    "says done for a base that comes later, and nothing is asked or found on one that is gone": () => {
+      const run = gathered();
+      run.until(doneWithinMs);
+      const [first] = bases;
+      if (first === undefined) return;
+      const local = parseAddress(first.local.family === 4 ? "192.0.2.99:40000" : "[2001:db8::99]:40000");
+      const late: Base = { ...first, local };
+      if (!run.addBase(late)) return;
+      run.until(2 * doneWithinMs);
+      strictEqual(run.count("done"), 2);
+      run.removeBase(late);
+      run.removeBase(first);
+      const [events, sent] = [run.events.length, run.sent.length];
+      run.until(10 * doneWithinMs);
+      for (const event of run.events.slice(events)) {
+        ok(event.type !== "candidate" || (event.candidate.base !== late && event.candidate.base !== first));
+      }
+      for (const { base } of run.sent.slice(sent)) ok(base !== late && base !== first);
+    },
     "is done at once without bases": () => {
       const run = gathered({ bases: [] });
       run.until(0);
@@ -204,6 +223,16 @@ class Run {
   addServers(servers: readonly Address[]): boolean {
     this.#machine.addServers?.(servers, this.#now);
     return this.#machine.addServers !== undefined;
+  }
+
+  /** Whether the provider takes bases that come later. */
+  addBase(base: Base): boolean {
+    this.#machine.addBase?.(base, this.#now);
+    return this.#machine.addBase !== undefined;
+  }
+
+  removeBase(base: Base): void {
+    this.#machine.removeBase?.(base, this.#now);
   }
 
   receive(datagram: Datagram): void {
