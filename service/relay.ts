@@ -23,9 +23,11 @@ import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import { Fifo } from "../protocols/quic/fifo.ts";
 import type { Credential } from "../protocols/tls/certificates.ts";
 import { DEFAULT_CIPHER_SUITES } from "../protocols/tls/config.ts";
+import type { HubGate } from "./hub_connection.ts";
 import { type RelayClient, RelayClients } from "./relay_clients.ts";
 import { DEFAULT_RELAY_LIMITS, refuseTarget, type RelayLimits, type RelayPlace } from "./relay_limits.ts";
 import { type PortBinder, type RelayPort, RelayPorts } from "./relay_ports.ts";
+import { isSignalRequest, refuseSignal, type SignalCounter, SignalStream } from "./relay_signal.ts";
 import { authorize, type RelayAccess } from "./relay_token.ts";
 
 /** Connections of a relay, with tunnels and without; one more gets no answer. */
@@ -41,6 +43,8 @@ export interface RelayOptions {
   readonly credential: Credential;
   readonly access: RelayAccess;
   readonly limits?: RelayLimits;
+  /** The hub that it carries messages for. */
+  readonly gate?: HubGate;
   /** Addresses of its machine besides: they are no targets. */
   readonly otherHosts?: readonly string[];
   /** The host that others reach its ports by, where that is not the one they are bound to. */
@@ -66,7 +70,8 @@ export type RelayCounter =
   | "refused_request"
   | "refused_connections"
   | "closed_unused"
-  | "dropped_kept";
+  | "dropped_kept"
+  | SignalCounter;
 
 /** The relay. Its own datagrams and those of its ports come in by `handleDatagram`. */
 export class Relay implements Machine<RelayEvent> {
@@ -86,6 +91,8 @@ export class Relay implements Machine<RelayEvent> {
   readonly #holders = new Map<BoundPort, RelayClient>();
   /** Drops of tunnels that are gone. */
   readonly #drops = new Map<string, number>();
+  /** Requests for signaling that are open. */
+  #signals = 0;
   #isPortsTurn = false;
   #now = 0;
 
@@ -135,6 +142,11 @@ export class Relay implements Machine<RelayEvent> {
   /** What there is now. */
   get sizes(): { readonly connections: number; readonly ports: number; readonly keptPorts: number } {
     return { connections: this.#clients.size, ports: this.#ports.size, keptPorts: this.#ports.keptCount };
+  }
+
+  /** Clients of the hub whose messages it carries. */
+  get signalCount(): number {
+    return this.#signals;
   }
 
   handleDatagram(datagram: Datagram, now: number): void {
@@ -245,6 +257,7 @@ export class Relay implements Machine<RelayEvent> {
         return this.#readable.push(client);
       case "closed":
         for (const streamId of [...client.ports.keys()]) this.#endTunnel(client, streamId);
+        for (const signal of [...client.signals.values()]) signal.end(this.#now);
         this.#clients.delete(client);
         return;
       case "settings":
@@ -254,6 +267,8 @@ export class Relay implements Machine<RelayEvent> {
       case "goAway":
         return;
       default: {
+        const signal = client.signals.get(event.streamId);
+        if (signal !== undefined) return signal.handleEvent(event, this.#now);
         const tunnel = client.ports.get(event.streamId)?.tunnel;
         if (tunnel === undefined) return;
         if (!tunnel.handleEvent(event, this.#now)) return this.#endTunnel(client, event.streamId);
@@ -263,6 +278,7 @@ export class Relay implements Machine<RelayEvent> {
   }
 
   #onRequest(client: RelayClient, streamId: number, request: RequestHead): void {
+    if (isSignalRequest(request)) return this.#onSignal(client, streamId, request);
     const { http3, quic } = client;
     const verdict = readBindRequest(request);
     if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.status, "refused_request");
@@ -292,6 +308,28 @@ export class Relay implements Machine<RelayEvent> {
     this.#clients.update(client, this.#now);
     this.#count(isKept ? "resumed" : "opened");
     this.#events.push({ type: "portOpened", publicAddress, isKept });
+  }
+
+  #onSignal(client: RelayClient, streamId: number, request: RequestHead): void {
+    const { gate } = this.#options;
+    const refusal = refuseSignal(request, gate, client.signals.size);
+    if (gate === undefined || refusal !== undefined) {
+      this.#count("refused_signals");
+      client.http3.respond(streamId, refusal ?? { status: 404, fields: [] }, { isEnd: true });
+      return client.http3.stopReading(streamId);
+    }
+    const signal = new SignalStream(client.http3, streamId, {
+      gate,
+      count: (counter) => this.#count(counter),
+      ended: (now) => {
+        if (!client.signals.delete(streamId)) return;
+        this.#signals--;
+        this.#clients.update(client, now);
+      },
+    }, this.#now);
+    client.signals.set(streamId, signal);
+    this.#signals++;
+    this.#clients.update(client, this.#now);
   }
 
   /** A key that comes again, before its old connection has timed out, takes its port with it. */

@@ -1,5 +1,5 @@
 /**
- * The connections of a relay: how many there are of one address, and how long one may go without a port.
+ * The connections of a relay: how many there are of one address, and how long one may go without being used.
  *
  * @module
  */
@@ -9,11 +9,12 @@ import { TUNNEL_HTTP3_OPTIONS } from "../protocols/masque/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { sourceOf } from "../signaling/rate_limit.ts";
 import type { RelayPort } from "./relay_ports.ts";
+import type { SignalStream } from "./relay_signal.ts";
 
 /** Connections of one address (IPv6: one /64) at once: its ports, and some that come again before the old ones end. */
 export const MAX_CONNECTIONS_PER_ADDRESS = 32;
 
-/** A connection that has had no port for so long is closed. */
+/** A connection that has had neither port nor signaling for so long is closed. */
 export const UNUSED_CONNECTION_MS = 15_000;
 
 /** One connection. */
@@ -23,6 +24,8 @@ export interface RelayClient {
   readonly source: string;
   /** By stream. */
   readonly ports: Map<number, RelayPort>;
+  /** Requests for signaling, by stream. */
+  readonly signals: Map<number, SignalStream>;
   /** Waits in the list of those with datagrams to read. */
   isReadable: boolean;
 }
@@ -31,7 +34,7 @@ export interface RelayClient {
 export class RelayClients {
   readonly #clients = new Map<QuicConnection, RelayClient>();
   readonly #counts = new Map<string, number>();
-  /** Those without a port, and since when: in that order. */
+  /** Those without port and signaling, and since when: in that order. */
   readonly #unused = new Map<RelayClient, number>();
 
   /** Connections there are. */
@@ -57,7 +60,7 @@ export class RelayClients {
     if (count >= MAX_CONNECTIONS_PER_ADDRESS) return undefined;
     this.#counts.set(source, count + 1);
     const http3 = new Http3Connection(quic, TUNNEL_HTTP3_OPTIONS);
-    const client: RelayClient = { quic, http3, source, ports: new Map(), isReadable: false };
+    const client: RelayClient = { quic, http3, source, ports: new Map(), signals: new Map(), isReadable: false };
     this.#clients.set(quic, client);
     this.#unused.set(client, now);
     return client;
@@ -72,13 +75,13 @@ export class RelayClients {
     else this.#counts.delete(client.source);
   }
 
-  /** The client has got a port, or lost one. */
+  /** The client has got a port or begun to signal, or the contrary. */
   update(client: RelayClient, now: number): void {
-    if (client.ports.size > 0) this.#unused.delete(client);
+    if (client.ports.size + client.signals.size > 0) this.#unused.delete(client);
     else if (this.#clients.has(client.quic) && !this.#unused.has(client)) this.#unused.set(client, now);
   }
 
-  /** The next client that has had no port for too long. */
+  /** The next client that has done nothing for too long. */
   takeExpired(now: number): RelayClient | undefined {
     for (const [client, since] of this.#unused) {
       if (since + UNUSED_CONNECTION_MS > now) return undefined;

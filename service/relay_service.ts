@@ -14,6 +14,7 @@ import { sha256 } from "../protocols/crypto/hash.ts";
 import { SigningKey } from "../protocols/crypto/signature.ts";
 import { type Credential, x509Credential } from "../protocols/tls/certificates.ts";
 import { decodePem } from "../protocols/tls/pem.ts";
+import type { HubGate } from "./hub_connection.ts";
 import { stunPlaces } from "./listen_addresses.ts";
 import { countersOf, type Metric } from "./metrics.ts";
 import { Relay } from "./relay.ts";
@@ -31,6 +32,8 @@ export interface RelayServiceOptions {
   readonly relayToken?: string;
   readonly token?: string;
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** The hub that the relay carries messages for. */
+  readonly gate?: HubGate;
 }
 
 /** A relay that runs, as its service tells of it. */
@@ -92,6 +95,7 @@ export function openRelay(options: RelayServiceOptions, addresses: readonly Addr
     random: host.random,
     credential: certificate.credential,
     access: { secret, isOpen: token === undefined, ...(token === undefined ? {} : { token }) },
+    ...(options.gate === undefined ? {} : { gate: options.gate }),
     otherHosts: host.interfaces().map(({ address }) => address.host),
     epochMs,
   });
@@ -124,6 +128,12 @@ export function relayMetrics(relay: Relay | undefined): Metric[] {
     { name: "traverse_relay_connections", type: "gauge", help: "Connections to the relay.", value: connections },
     { name: "traverse_relay_ports", type: "gauge", help: "Ports that are bound.", value: ports },
     { name: "traverse_relay_kept_ports", type: "gauge", help: "Ports that wait for their key.", value: keptPorts },
+    {
+      name: "traverse_relay_signals",
+      type: "gauge",
+      help: "Clients of the hub by way of the relay.",
+      value: relay.signalCount,
+    },
     ...countersOf("relay", new Map<string, number>([...relay.counters, ...drops]), "Relay"),
   ];
 }

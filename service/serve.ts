@@ -15,10 +15,9 @@ import { resolveOwnAddress } from "../io/resolve.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { Base } from "../protocols/core/machine.ts";
-import { equalSecrets } from "../protocols/crypto/constant_time.ts";
-import { sha256 } from "../protocols/crypto/hash.ts";
-import { encodeText } from "../signaling/signed.ts";
+import { SIGNAL_PATH } from "../signaling/channel.ts";
 import { Hub, MAX_CLIENTS } from "./hub.ts";
+import { type HubConnection, HubGate } from "./hub_connection.ts";
 import { announcedStun, stunPlaces, urlHosts } from "./listen_addresses.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
 import { type OpenRelay, openRelay, relayMetrics, relayPlaces, type RelayService } from "./relay_service.ts";
@@ -28,9 +27,6 @@ import { StunServer } from "./stun_server.ts";
 
 /** Where a service listens unless told otherwise: everywhere, without certificate. */
 const DEFAULT_LISTEN = "0.0.0.0:8080";
-
-/** Where the hub is. */
-const SIGNAL_PATH = "/signal";
 
 /** TCP connections at once: the hub's clients, and some who only ask for `/health` or are turned away. */
 const MAX_CONNECTIONS = MAX_CLIENTS + 256;
@@ -94,11 +90,6 @@ export interface Service extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** One WebSocket at the hub. */
-interface Connection {
-  readonly socket: ServiceSocket;
-}
-
 /**
  * Starts a service.
  *
@@ -111,9 +102,10 @@ export async function serve(options: ServeOptions): Promise<Service> {
   const relayAddresses = await relayPlaces(options);
   // From here on in one turn: sockets and their driver.
   const bases = bindStun(options.host, addresses);
-  const relay = relayAddresses === undefined ? undefined : openRelayBeside(bases, options, relayAddresses);
-  const hub = new Hub<Connection>({ stunServers: announcedStun(bases, listen), epochMs: options.epochMs });
-  const running = new RunningService(options, { hub, bases, notes, relay });
+  const hub = new Hub<HubConnection>({ stunServers: announcedStun(bases, listen), epochMs: options.epochMs });
+  const gate = new HubGate(hub, options.token);
+  const relay = relayAddresses === undefined ? undefined : openRelayBeside(bases, options, relayAddresses, gate);
+  const running = new RunningService(options, { hub, gate, bases, notes, relay });
   try {
     await running.listen(listen);
   } catch (cause) {
@@ -124,7 +116,8 @@ export async function serve(options: ServeOptions): Promise<Service> {
 }
 
 interface ServiceParts {
-  readonly hub: Hub<Connection>;
+  readonly hub: Hub<HubConnection>;
+  readonly gate: HubGate;
   readonly bases: readonly Base[];
   readonly notes: readonly string[];
   readonly relay: OpenRelay | undefined;
@@ -133,14 +126,15 @@ interface ServiceParts {
 class RunningService implements Service {
   readonly notes: readonly string[];
   readonly #options: ServeOptions;
-  readonly #hub: Hub<Connection>;
+  readonly #hub: Hub<HubConnection>;
+  readonly #gate: HubGate;
   readonly #stun = new StunServer();
   readonly #bases: readonly Base[];
   readonly #relay: OpenRelay | undefined;
-  readonly #driver: Driver<ServiceEvent<Connection>>;
+  readonly #driver: Driver<ServiceEvent>;
   readonly #server: Server;
-  readonly #connections = new Set<Connection>();
-  readonly #tokenDigest: Uint8Array | undefined;
+  /** WebSockets at the hub. */
+  readonly #sockets = new Set<ServiceSocket>();
   #address: Address | undefined;
   #refused = 0;
 
@@ -148,9 +142,9 @@ class RunningService implements Service {
     this.#options = options;
     this.notes = parts.notes;
     this.#hub = parts.hub;
+    this.#gate = parts.gate;
     this.#bases = parts.bases;
     this.#relay = parts.relay;
-    this.#tokenDigest = options.token === undefined ? undefined : sha256(encodeText(`Bearer ${options.token}`));
     this.#driver = new Driver(
       new ServiceMachine(this.#hub, this.#stun, parts.relay?.machine),
       options.host,
@@ -216,7 +210,7 @@ class RunningService implements Service {
 
   async close(): Promise<void> {
     this.release();
-    for (const { socket } of this.#connections) socket.close();
+    for (const socket of this.#sockets) socket.close();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
@@ -234,9 +228,10 @@ class RunningService implements Service {
     return this.close();
   }
 
-  #handleEvent(event: ServiceEvent<Connection>): void {
-    if (event.type === "message") event.client.socket.send(event.message);
-    else event.client.socket.close();
+  #handleEvent(event: ServiceEvent): void {
+    const now = this.#options.host.now();
+    if (event.type === "message") event.client.socket.send(event.message, now);
+    else event.client.socket.close(now);
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
@@ -256,25 +251,24 @@ class RunningService implements Service {
   #upgrade(upgrade: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Uint8Array }): void {
     const { request, socket } = upgrade;
     if (pathOf(request) !== SIGNAL_PATH) return this.#refuse(socket, "404 Not Found");
-    if (!this.#isAuthorized(request)) return this.#refuse(socket, "401 Unauthorized");
+    if (!this.#gate.isAuthorized(request.headers.authorization)) return this.#refuse(socket, "401 Unauthorized");
     // Before the 101 is written there is nobody else to hear of a connection that breaks.
     socket.on("error", () => socket.destroy());
     const source = request.socket.remoteAddress ?? "";
     this.#options.acceptUpgrade(upgrade, (serverSocket, first) => {
-      const connection: Connection = { socket: serverSocket };
       const { host } = this.#options;
-      this.#connections.add(connection);
-      this.#hub.handleOpen(connection, source, host.now());
-      if (first !== undefined) this.#hub.handleMessage(connection, first, host.now());
+      this.#sockets.add(serverSocket);
+      const client = this.#gate.open(serverSocket, source, host.now());
+      if (first !== undefined) client.handleMessage(first, host.now());
       this.#driver.drain();
       return {
         handleMessage: (message) => {
-          this.#hub.handleMessage(connection, message, host.now());
+          client.handleMessage(message, host.now());
           this.#driver.drain();
         },
         handleClosed: () => {
-          this.#connections.delete(connection);
-          this.#hub.handleClosed(connection, host.now());
+          this.#sockets.delete(serverSocket);
+          client.handleClosed(host.now());
           this.#driver.drain();
         },
       };
@@ -285,12 +279,6 @@ class RunningService implements Service {
     this.#refused++;
     socket.on("error", () => socket.destroy());
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-  }
-
-  #isAuthorized(request: IncomingMessage): boolean {
-    if (this.#tokenDigest === undefined) return true;
-    // Digests have one length, so that the time of the comparison tells nothing of the token's.
-    return equalSecrets(this.#tokenDigest, sha256(encodeText(request.headers.authorization ?? "")));
   }
 }
 
@@ -312,9 +300,14 @@ function bindStun(host: Host, addresses: readonly Address[]): Base[] {
   return bases;
 }
 
-function openRelayBeside(bases: readonly Base[], options: ServeOptions, addresses: readonly Address[]): OpenRelay {
+function openRelayBeside(
+  bases: readonly Base[],
+  options: ServeOptions,
+  addresses: readonly Address[],
+  gate: HubGate,
+): OpenRelay {
   try {
-    return openRelay(options, addresses);
+    return openRelay({ ...options, gate }, addresses);
   } catch (error) {
     for (const base of bases) options.host.close(base);
     throw error;

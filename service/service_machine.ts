@@ -6,21 +6,22 @@
 
 import type { Datagram, Machine } from "../protocols/core/machine.ts";
 import type { Hub } from "./hub.ts";
+import type { HubConnection } from "./hub_connection.ts";
 import type { Relay } from "./relay.ts";
 import type { StunServer } from "./stun_server.ts";
 
 /** What the hub wants done with its clients. */
-export type ServiceEvent<Client> =
-  | { readonly type: "message"; readonly client: Client; readonly message: string }
-  | { readonly type: "disconnect"; readonly client: Client };
+export type ServiceEvent =
+  | { readonly type: "message"; readonly client: HubConnection; readonly message: string }
+  | { readonly type: "disconnect"; readonly client: HubConnection };
 
 /** Datagrams are for the relay where the base is its, else for the STUN server; timers are the hub's and the relay's. */
-export class ServiceMachine<Client> implements Machine<ServiceEvent<Client>> {
-  readonly #hub: Hub<Client>;
+export class ServiceMachine implements Machine<ServiceEvent> {
+  readonly #hub: Hub<HubConnection>;
   readonly #stun: StunServer;
   readonly #relay: Relay | undefined;
 
-  constructor(hub: Hub<Client>, stun: StunServer, relay?: Relay) {
+  constructor(hub: Hub<HubConnection>, stun: StunServer, relay?: Relay) {
     this.#hub = hub;
     this.#stun = stun;
     this.#relay = relay;
@@ -40,18 +41,24 @@ export class ServiceMachine<Client> implements Machine<ServiceEvent<Client>> {
     return this.#stun.pollTransmit(now) ?? this.#relay?.pollTransmit(now);
   }
 
-  pollEvent(): ServiceEvent<Client> | undefined {
-    const transmit = this.#hub.pollMessage();
-    if (transmit !== undefined) return { type: "message", ...transmit };
-    const client = this.#hub.pollDisconnect();
-    if (client !== undefined) return { type: "disconnect", client };
+  pollEvent(): ServiceEvent | undefined {
+    const event = this.#pollHub();
+    if (event !== undefined) return event;
     // Its events are counted; nobody waits for them.
     while (this.#relay?.pollEvent() !== undefined);
-    return undefined;
+    // Clients of the hub that come by the relay have said something meanwhile.
+    return this.#pollHub();
   }
 
   pollTimeout(): number | undefined {
     const [a, b] = [this.#hub.pollTimeout(), this.#relay?.pollTimeout()];
     return a === undefined || b === undefined ? a ?? b : Math.min(a, b);
+  }
+
+  #pollHub(): ServiceEvent | undefined {
+    const transmit = this.#hub.pollMessage();
+    if (transmit !== undefined) return { type: "message", ...transmit };
+    const client = this.#hub.pollDisconnect();
+    return client === undefined ? undefined : { type: "disconnect", client };
   }
 }

@@ -8,6 +8,12 @@
 /** Largest message, in UTF-16 units: an offer with 12 candidates stays far below it. */
 export const MAX_MESSAGE_LENGTH = 8192;
 
+/** Where a hub is, at its host, unless its URL says otherwise. */
+export const SIGNAL_PATH = "/signal";
+
+/** Media type of messages as lines of JSON, in the content of HTTP requests. */
+export const SIGNAL_CONTENT_TYPE = "application/jsonl";
+
 /**
  * A two-way carrier of messages. The first message sent is written together with whatever opens the carrier (a WebSocket:
  * in a header of the upgrade request), so that it costs no round trip of its own.
