@@ -6,20 +6,14 @@
  */
 
 import type { Address } from "../protocols/core/address.ts";
+import { equalBytes } from "../protocols/core/bytes.ts";
 import type { Base } from "../protocols/core/machine.ts";
-import { Http3Connection } from "../protocols/http3/connection.ts";
+import type { Http3Connection } from "../protocols/http3/connection.ts";
 import type { Http3Event } from "../protocols/http3/events.ts";
-import {
-  HTTP3_ALPN,
-  TUNNEL_HTTP3_OPTIONS,
-  TUNNEL_KEEP_ALIVE_MS,
-  TUNNEL_TRANSPORT_SETTINGS,
-} from "../protocols/masque/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
-import type { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
-import { DEFAULT_CIPHER_SUITES } from "../protocols/tls/config.ts";
-import type { Node, RelayAccess } from "./traversal.ts";
+import { type HandshakeHost, type HandshakeOutcome, RelayHandshakes } from "./relay_handshakes.ts";
+import type { RelayAccess } from "./traversal.ts";
 
 /** A relay that was lost is tried again after so long, then twice as long, and so on. */
 const MIN_RETRY_MS = 500;
@@ -28,9 +22,7 @@ const MIN_RETRY_MS = 500;
 const MAX_RETRY_MS = 30_000;
 
 /** What the connections need of the machine around them. */
-export interface RelayHost {
-  readonly node: Node;
-  readonly endpoint: QuicEndpoint;
+export interface RelayHost extends HandshakeHost {
   wakeEndpoint(): void;
   /** A relay has told where packets of a base come from. */
   addressObserved(base: Base, address: Address, server: Address, now: number): void;
@@ -43,8 +35,10 @@ export interface RelayUse {
   /** When `onTimeout` wants to be called; `Infinity` for never. */
   readonly timeoutAt: number;
   onTimeout(now: number): void;
-  /** There is a new connection; its handshake has just begun. */
+  /** There is a new connection; its handshake has just been completed, and nothing else has happened on it. */
   connecting(http3: Http3Connection, now: number): void;
+  /** Its handshake is complete, and what came with it has been told: requests can be made. */
+  ready(http3: Http3Connection, now: number): void;
   /** Takes an event of the connection; each passes here, in order, but `closed`. */
   handleEvent(event: Http3Event, now: number): void;
   /** Every event has been handed over: takes what came of them. */
@@ -75,19 +69,23 @@ export class RelayConnection {
   readonly access: RelayAccess;
   readonly #host: RelayHost;
   readonly #uses = new Set<RelayUse>();
+  /** Of these, those that have not been told that requests can be made. */
+  readonly #unready = new Set<RelayUse>();
   readonly #pause = new RetryPause();
+  readonly #handshakes: RelayHandshakes;
   #http3: Http3Connection | undefined;
-  /** When the next attempt is due; `Infinity` while there is a connection. */
+  /** When the next attempt is due; `Infinity` while there is a connection, or one is being made. */
   #retryAt: number;
 
   /** The first attempt is made by `onTimeout`, at once. */
   constructor(host: RelayHost, access: RelayAccess) {
     this.#host = host;
     this.access = access;
+    this.#handshakes = new RelayHandshakes(host, access);
     this.#retryAt = host.node.now;
   }
 
-  /** What is under it, while there is something. */
+  /** What is under it, once its handshake is complete. */
   get http3(): Http3Connection | undefined {
     return this.#http3;
   }
@@ -99,7 +97,7 @@ export class RelayConnection {
 
   /** When `onTimeout` wants to be called. */
   get timeoutAt(): number {
-    let at = this.#retryAt;
+    let at = Math.min(this.#retryAt, this.#handshakes.timeoutAt);
     for (const { timeoutAt } of this.#uses) at = Math.min(at, timeoutAt);
     return at;
   }
@@ -107,7 +105,12 @@ export class RelayConnection {
   onTimeout(now: number): void {
     if (now >= this.#retryAt) {
       this.#retryAt = Infinity;
-      this.#connect(now);
+      this.#proceed(this.#handshakes.begin(now), now);
+      this.#host.wakeEndpoint();
+    }
+    if (now >= this.#handshakes.timeoutAt) {
+      this.#handshakes.onTimeout(now);
+      this.#host.wakeEndpoint();
     }
     for (const use of this.#uses) if (now >= use.timeoutAt) use.onTimeout(now);
   }
@@ -115,11 +118,26 @@ export class RelayConnection {
   /** From now on told what happens. */
   join(use: RelayUse, now: number): void {
     this.#uses.add(use);
+    this.#unready.add(use);
     if (this.#http3 !== undefined) use.connecting(this.#http3, now);
+    else if (!this.#handshakes.isUnderWay) this.#retryAt = Math.min(this.#retryAt, now);
   }
 
   leave(use: RelayUse): void {
     this.#uses.delete(use);
+    this.#unready.delete(use);
+  }
+
+  /** Everything that came in has been looked at: whoever may begin is told. @returns Whether anybody was. */
+  settle(now: number): boolean {
+    const http3 = this.#http3;
+    if (http3 === undefined || this.#unready.size === 0) return false;
+    for (const use of this.#unready) {
+      this.#unready.delete(use);
+      use.ready(http3, now);
+    }
+    this.#host.wakeEndpoint();
+    return true;
   }
 
   /** The relay does what it is asked to: after a loss it is tried again soon. */
@@ -130,7 +148,14 @@ export class RelayConnection {
   /** Takes what happened on a connection. @returns Whether it is this one. */
   onEvent(connection: QuicConnection, event: ConnectionEvent, now: number): boolean {
     const http3 = this.#http3;
-    if (http3?.quic !== connection) return false;
+    if (http3?.quic !== connection) {
+      const outcome = this.#handshakes.onEvent(connection, event, now);
+      if (outcome === undefined) return false;
+      if (event.type === "keyLog") this.#host.keyLogged(connection, event);
+      this.#proceed(outcome, now);
+      this.#host.wakeEndpoint();
+      return true;
+    }
     if (event.type === "observedAddress") {
       this.#host.addressObserved(event.base, event.address, event.remote, now);
     }
@@ -147,45 +172,35 @@ export class RelayConnection {
     return true;
   }
 
-  /** Ends it for good. @returns The connection underneath, if there is one: it is closing. */
-  stop(now: number): QuicConnection | undefined {
+  /** Ends it for good. @returns The connections underneath: they are closing. */
+  stop(now: number): readonly QuicConnection[] {
     const http3 = this.#http3;
     this.#http3 = undefined;
     this.#retryAt = Infinity;
     this.#uses.clear();
     http3?.close(now);
     this.#host.wakeEndpoint();
-    return http3?.quic;
+    return [...http3 === undefined ? [] : [http3.quic], ...this.#handshakes.stop(now)];
   }
 
-  #connect(now: number): void {
-    const { address, certificateSha256 } = this.access;
-    const { node, endpoint } = this.#host;
-    const base = node.bases.find(({ local }) => local.family === address.family);
-    if (base === undefined) return this.#lose(`no socket of the family of ${address}`, now);
-    const quic = endpoint.connect({
-      base,
-      remote: address,
-      tls: {
-        cipherSuites: DEFAULT_CIPHER_SUITES,
-        applicationProtocols: [HTTP3_ALPN],
-        credentials: [],
-        peer: {
-          certificateTypes: ["X509"],
-          certificateSha256: certificateSha256 === undefined ? [] : [certificateSha256],
-          ask: false,
-        },
-        keyLog: node.keyLog,
-      },
-      transport: { ...TUNNEL_TRANSPORT_SETTINGS, keepAliveMs: TUNNEL_KEEP_ALIVE_MS },
-    }, now);
-    const http3 = this.#http3 = new Http3Connection(quic, TUNNEL_HTTP3_OPTIONS);
-    for (const use of this.#uses) use.connecting(http3, now);
-    this.#host.wakeEndpoint();
+  #proceed(outcome: HandshakeOutcome, now: number): void {
+    switch (outcome.type) {
+      case "pending":
+        return;
+      case "failed":
+        return this.#lose(outcome.reason, now);
+      case "complete":
+        this.#http3 = outcome.http3;
+        for (const use of this.#uses) {
+          use.connecting(outcome.http3, now);
+          use.settle(now);
+        }
+    }
   }
 
   #lose(reason: string, now: number): void {
     this.#http3 = undefined;
+    for (const use of this.#uses) this.#unready.add(use);
     this.#retryAt = this.#pause.next(now);
     for (const use of this.#uses) use.lost(reason, this.#retryAt, now);
   }
@@ -220,6 +235,13 @@ export class RelayConnections {
     for (const connection of this.#connections) if (now >= connection.timeoutAt) connection.onTimeout(now);
   }
 
+  /** Everything that came in has been looked at. @returns Whether there is something more to look at now. */
+  settle(now: number): boolean {
+    let isAnyTold = false;
+    for (const connection of this.#connections) isAnyTold = connection.settle(now) || isAnyTold;
+    return isAnyTold;
+  }
+
   /** Uses the connection to a relay: the one that is there, or a new one. */
   join(access: RelayAccess, use: RelayUse, now: number): RelayConnection {
     const connection = this.#find(access) ?? new RelayConnection(this.#host, access);
@@ -240,20 +262,26 @@ export class RelayConnections {
     return this.#closing.has(connection);
   }
 
-  #find({ address, authority }: RelayAccess): RelayConnection | undefined {
+  #find({ authority, certificateSha256 }: RelayAccess): RelayConnection | undefined {
     for (const connection of this.#connections) {
-      if (connection.access.address === address && connection.access.authority === authority) return connection;
+      const { access } = connection;
+      if (access.authority === authority && isSameDigest(access.certificateSha256, certificateSha256)) {
+        return connection;
+      }
     }
     return undefined;
   }
 
   #stop(connection: RelayConnection, now: number): void {
     this.#connections.delete(connection);
-    const quic = connection.stop(now);
-    if (quic !== undefined) this.#closing.add(quic);
+    for (const quic of connection.stop(now)) this.#closing.add(quic);
   }
 
   #forgetClosed(): void {
     for (const connection of this.#closing) if (connection.state !== "closing") this.#closing.delete(connection);
   }
+}
+
+function isSameDigest(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : equalBytes(one, other);
 }

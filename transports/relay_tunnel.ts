@@ -81,6 +81,10 @@ export class RelayTunnel implements RelayUse {
     });
   }
 
+  ready(): void {
+    // A tunnel waits for the relay's SETTINGS besides (RFC 9220 §3), and hears of them.
+  }
+
   handleEvent(event: Http3Event, now: number): void {
     this.#tunnel?.handleEvent(event, now);
   }

@@ -17,6 +17,7 @@ import type { PairReport } from "../protocols/ice/types.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
+import type { Verdict } from "../protocols/tls/events.ts";
 import type { PeerIdentity } from "../signaling/identity.ts";
 import type { CallerMachine, CallFailure, ListenerMachine, NamedRelay, Refusal } from "../signaling/machines.ts";
 
@@ -60,6 +61,11 @@ export interface Node {
   readonly relayPolicy: RelayPolicy;
   /** How long a call may take from the peer's answer until a handshake is complete. Ticket mode has its own, longer time. */
   readonly dialTimeoutMs: number;
+  /**
+   * Judges the certificates, DER, that a server presents: its own first. `host` is the name or the IP address it was called
+   * by. Absent: no authority is trusted.
+   */
+  readonly verifyChain?: (certificates: readonly Uint8Array[], host: string, now: number) => Verdict;
   /** Only in demonstrations and tests. */
   readonly allowLoopback: boolean;
   /** For every connection of either role. */
@@ -80,13 +86,13 @@ export interface RelayedTarget {
 
 /** A relay, and our leave to use it. */
 export interface RelayAccess {
-  /** Where it listens for HTTP/3. */
-  readonly address: Address;
+  /** Where it listens for HTTP/3: at least one address, likeliest first. */
+  readonly addresses: readonly Address[];
   /** Its name and port, as its URL has them. */
   readonly authority: string;
-  /** The name its certificate must be good for; absent where the URL has an IP address. */
+  /** The name its certificate must be good for; absent where the URL has an IP address, which it must be good for then. */
   readonly serverName?: string;
-  /** SHA-256 of its certificate's DER, 32 bytes. Without it the certificate's chain is verified for `serverName`. */
+  /** SHA-256 of its certificate's DER, 32 bytes. Without it the certificate's chain is verified. */
   readonly certificateSha256?: Uint8Array;
   /** What it asks for. */
   readonly token?: string;

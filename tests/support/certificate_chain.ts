@@ -189,7 +189,8 @@ function extensionsOf(request: CertificateRequest): Uint8Array[] {
     list.push(extension([0x55, 0x1d, 0x0f], true, tlv(0x03, Uint8Array.of(unused, keyUsage))));
   }
   if (extendedKeyUsage !== undefined) list.push(extension([0x55, 0x1d, 0x25], false, sequence(...extendedKeyUsage)));
-  if (names !== undefined) list.push(extension([0x55, 0x1d, 0x11], false, sequence(...names)));
+  // RFC 5280 §4.2.1.6: critical where the subject is empty.
+  if (names !== undefined) list.push(extension([0x55, 0x1d, 0x11], request.name === "", sequence(...names)));
   if (nameConstraints !== undefined) {
     const { permitted = [], excluded = [] } = nameConstraints;
     const parts = [

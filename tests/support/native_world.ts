@@ -185,7 +185,7 @@ export class NativeWorld {
     const token = randomBytes(this.b.random, TOKEN_BYTES);
     const { relayToken, quic, maxSessions = 1 } = options;
     const access = {
-      address: this.relay.address,
+      addresses: [this.relay.address],
       authority: this.relay.address.toString(),
       certificateSha256: this.relay.certificate.sha256,
       ...(relayToken === undefined ? {} : { token: relayToken }),

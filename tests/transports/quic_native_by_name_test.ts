@@ -50,7 +50,7 @@ function call(seed: number, admitted: Admitted): Call {
   ok(natOfA !== undefined && natOfB !== undefined);
   const [a, b] = [net.host("a", { behind: natOfA }), net.host("b", { behind: natOfB })];
   const access = {
-    address: relay.address,
+    addresses: [relay.address],
     authority: relay.address.toString(),
     certificateSha256: relay.certificate.sha256,
   };
