@@ -8,8 +8,9 @@
 import { concatBytes } from "../../protocols/core/bytes.ts";
 import type { Frame } from "../../protocols/quic/frame.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
+import { varintBytes } from "../../protocols/quic/varint.ts";
 import { bytesOf, framesOf, PacketTap } from "./packet_tap.ts";
-import type { TappedType } from "./packet_tap.ts";
+import type { TappedPacket, TappedType } from "./packet_tap.ts";
 import type { Hop, Pair, Peer } from "./quic_pair.ts";
 
 /** How frames are said. */
@@ -38,6 +39,18 @@ export interface SentFrames {
   readonly datagramBytes: number;
 }
 
+/** A payload whose NEW_CONNECTION_ID frames have become PADDING. */
+export function withoutConnectionIds(packet: TappedPacket): Uint8Array {
+  const payload = packet.payload.slice();
+  for (const frame of framesOf({ ...packet, payload })) {
+    if (frame.type !== "NEW_CONNECTION_ID") continue;
+    const idAt = frame.connectionId.byteOffset - payload.byteOffset;
+    const headerBytes = 1 + varintBytes(frame.sequenceNumber) + varintBytes(frame.retirePriorTo) + 1;
+    payload.fill(0, idAt - headerBytes, idAt + frame.connectionId.length + frame.statelessResetToken.length);
+  }
+  return payload;
+}
+
 /** One end of a pair, raw. Its TLS must have a key log. */
 export class RawPeer {
   readonly #pair: Pair;
@@ -45,6 +58,10 @@ export class RawPeer {
   readonly #taps: Record<"client" | "server", PacketTap>;
   /** What both ends have sent, before anything was put into it. */
   readonly sent: Record<"client" | "server", SentFrames[]> = { client: [], server: [] };
+  /** What else becomes of the payload of a packet on its way out, if nothing is said in it. */
+  alter: (packet: TappedPacket) => Uint8Array | undefined = () => undefined;
+  /** What becomes of the payload of a packet of the other end before it gets here. */
+  hear: (packet: TappedPacket) => Uint8Array | undefined = () => undefined;
   #sayings: Saying[] = [];
 
   constructor(pair: Pair, side: "client" | "server") {
@@ -98,9 +115,9 @@ export class RawPeer {
       const { type, payload } = packet;
       const frames = framesOf(packet);
       this.sent[side].push({ at: this.#pair.now, hop, type, frames, datagramBytes: bytes.length });
-      if (from !== this.#peer) return undefined;
+      if (from !== this.#peer) return this.hear(packet);
       const saying = this.#sayings.find((other) => other.packet === type && other.hop(hop));
-      if (saying === undefined) return undefined;
+      if (saying === undefined) return this.alter(packet);
       this.#sayings = this.#sayings.filter((other) => other !== saying);
       return saying.alone ? saying.frames : concatBytes(saying.frames, payload);
     });
