@@ -18,6 +18,7 @@ import type { ConnectionStats } from "./connection_stats.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
+import { leaveBase } from "./lost_base.ts";
 import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from "./migration.ts";
 import type { TraversalCounts } from "./nat_traversal/traversal.ts";
 import { readTraversal } from "./probed_paths.ts";
@@ -334,8 +335,14 @@ export class QuicConnection {
     this.#readTraversal(now);
   }
 
-  /** A base is gone, with all its addresses and what was found from there. */
-  removeBase(base: Base, now: number): void {
+  /**
+   * A base is gone, with all its addresses and what was found from there. A client whose path was on it moves at once
+   * (RFC 9000 §9.2). Harmless when it was said before; worth saying again when there is another base.
+   *
+   * @param left Bases that there are, most preferred first.
+   */
+  removeBase(base: Base, now: number, left: readonly Base[] = []): void {
+    leaveBase(this.#parts, base, left, now);
     this.#parts.extensions?.removeBase(base, now);
     this.#readTraversal(now);
   }

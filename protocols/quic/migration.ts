@@ -49,7 +49,9 @@ export function migrate(parts: ConnectionParts, { base, remote }: PathKey, now: 
   const known = paths.find(base, remote);
   if (known === paths.active) return true;
   // RFC 9000 §9, §21.5.3: nothing but probes goes where nobody has shown to be.
-  if (!paths.all.some((path) => path.remote === remote && path.isValidated)) return false;
+  const isProvenRemote = remote === paths.active.remote ||
+    paths.all.some((path) => path.remote === remote && path.isValidated);
+  if (!isProvenRemote) return false;
   const path = known ?? openPath(parts, { base, remote });
   if (path === undefined || !claimConnectionId(parts, path)) return false;
   const isProven = path.isValidated;
@@ -236,8 +238,8 @@ function mayOpenPaths(parts: ConnectionParts, remote: Address): boolean {
   return remote === ipv4 || remote === ipv6;
 }
 
-/** @returns `undefined` if there is no connection ID for it. */
-function openPath(parts: ConnectionParts, { base, remote }: PathKey): Path | undefined {
+/** A path of our own that is new. @returns `undefined` if there is no connection ID for it. */
+export function openPath(parts: ConnectionParts, { base, remote }: PathKey): Path | undefined {
   if (!parts.remoteIds.hasSpare) return undefined;
   makeRoom(parts);
   return parts.paths.add(base, remote, { isOurs: true });
@@ -248,7 +250,8 @@ function makeRoom(parts: ConnectionParts): void {
   if (superfluous !== undefined) forget(parts, superfluous);
 }
 
-function forget(parts: ConnectionParts, path: Path): void {
+/** Forgets a path that is not in use; its connection ID is retired. */
+export function forget(parts: ConnectionParts, path: Path): void {
   if (!parts.paths.remove(path)) return;
   parts.remoteIds.release(path.id);
   if (path.isAsked) parts.events.push({ type: "pathFailed", base: path.base, remote: path.remote });
@@ -276,6 +279,8 @@ function onValidationFailed(parts: ConnectionParts, path: Path, now: number): vo
   }
   if (path === paths.active) {
     if (!goBack(parts, now)) {
+      // RFC 9000 §8.2.4: a client whose base is gone waits for a path to become available; the idle timeout ends that.
+      if (parts.role === "client") return startValidation(parts, path, now);
       // RFC 9000 §9.3.2: without a path there is nobody to tell.
       return finish(parts, { by: "transport", code: 0x10, reason: "The peer does not answer on its new path" });
     }
@@ -303,9 +308,11 @@ function goBack(parts: ConnectionParts, now: number): boolean {
 }
 
 function moveTo(parts: ConnectionParts, path: Path, now: number): void {
-  const { paths, remoteIds } = parts;
+  const { extensions, paths, remoteIds } = parts;
   const previous = paths.active;
-  abandonLater(parts, paths.use(path), now);
+  // The way back through a relay, on a base that is new: the direct path may be found before it is proven.
+  const isWayBack = extensions?.traversal !== undefined && previous.isOurs && previous.isValidating;
+  abandonLater(parts, paths.use(path, isWayBack), now);
   remoteIds.use(path.id);
   path.abandonAt = undefined;
   path.isAsked = false;
@@ -314,7 +321,7 @@ function moveTo(parts: ConnectionParts, path: Path, now: number): void {
 }
 
 /** The path that was left did not work: what it carried last is repeated, as at a probe timeout (RFC 9002 §6.2.4). */
-function repeatOldest({ loss, mtu, spaces, streams }: ConnectionParts): void {
+export function repeatOldest({ loss, mtu, spaces, streams }: ConnectionParts): void {
   if (!loss.hasAckElicitingInFlight) return;
   spaces.Application.requestProbes(REPEATED_PACKETS);
   streams.probe(mtu.currentBytes);

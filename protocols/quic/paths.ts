@@ -19,6 +19,8 @@ export class Paths {
   #active: Path;
   /** Proven paths that were in use before this one, the latest last: RFC 9000 §9.3.2. */
   #previous: Path[] = [];
+  /** Bases that are gone; none comes back as the same one. */
+  readonly #gone = new WeakSet<Base>();
   #nextId = 1;
 
   /** @param isValidated Whether the remote address needs no validation: a client's view of its server. */
@@ -35,6 +37,16 @@ export class Paths {
   /** Where to go back to if the active path turns out not to work. */
   get fallback(): Path | undefined {
     return this.#previous.at(-1);
+  }
+
+  /** A base is gone: nothing on it is where the connection goes back to from now on. */
+  loseBase(base: Base): void {
+    this.#gone.add(base);
+  }
+
+  /** Has `path` take the place of one that the connection might have gone back to. */
+  replacePrevious(path: Path, replacement: Path): void {
+    this.#previous = this.#previous.map((other) => other === path ? replacement : other);
   }
 
   /** Proven paths that were in use before, the latest last. */
@@ -80,14 +92,15 @@ export class Paths {
   /**
    * Moves the connection: RFC 9000 §9.2, §9.3. What was in use is where it goes back to, if it was proven.
    *
+   * @param isKept Whether it is that even if it is only about to be proven.
    * @returns The path in use before, or another one, if there is no way back to it any more.
    */
-  use(path: Path): Path | undefined {
+  use(path: Path, isKept = false): Path | undefined {
     const left = this.#active;
     if (path === left) return undefined;
     this.#active = path;
     this.#previous = this.#previous.filter((other) => other !== path);
-    if (!left.isValidated) return left;
+    if (!(left.isValidated || isKept) || this.#gone.has(left.base)) return left;
     this.#previous.push(left);
     return this.#previous.length > MAX_PREVIOUS_PATHS ? this.#previous.splice(1, 1)[0] : undefined;
   }
