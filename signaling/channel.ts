@@ -36,6 +36,14 @@ export class SignalingRefusedError extends Error {
   override readonly name = "SignalingRefusedError";
 }
 
+/** A relay that has the hub. */
+export interface SignalingRelay {
+  /** `https://HOST[:PORT]`, with `#SHA-256` of its certificate or without. */
+  readonly url: string;
+  /** What the hub asks for. */
+  readonly token?: string;
+}
+
 /** Opens channels. */
 export interface Signaling {
   /** For people; where `hub` is absent, also what records and offers are bound to. */
@@ -46,6 +54,8 @@ export interface Signaling {
   readonly hub?: string;
   /** Where a caller finds the same hub: what a ticket says. Absent: no ticket can name it. */
   readonly url?: string;
+  /** Messages travel on the connection that the traversal itself has to this relay, and `open` is never called. */
+  readonly relay?: SignalingRelay;
   /** Resolves once the carrier is up (a WebSocket: once TCP is), before anything is sent. */
   open(options: { readonly signal: AbortSignal }): Promise<MessageChannel>;
 }

@@ -4,6 +4,7 @@
  *
  *     payload = version (4) · kind (4) · Ta in ms (8) · body
  *     hub     = key ID (16 bytes) · secret (16) · hub · STUN servers
+ *               a hub at a relay: its name · digest of its certificate (0 or 32), or no name · digest · port (16) · address
  *     direct  = key ID (16) · record key (32) · expiry (16) · candidates · STUN servers
  *     answer  = key ID (16) · one-time key (32) · proof (8) · candidates
  *
@@ -13,15 +14,16 @@
  * @module
  */
 
-import { addressFromBytes } from "../protocols/core/address.ts";
+import { addressFromBytes, addressOf, isIpAddress } from "../protocols/core/address.ts";
 import type { Address } from "../protocols/core/address.ts";
-import { concatBytes, equalBytes } from "../protocols/core/bytes.ts";
+import { concatBytes, equalBytes, fromHex, toHex } from "../protocols/core/bytes.ts";
 import type { CandidateType, RemoteCandidate } from "../protocols/core/candidate.ts";
 import { Reader, TruncatedError } from "../protocols/core/reader.ts";
 import { Writer } from "../protocols/core/writer.ts";
 import { hmac, sha256 } from "../protocols/crypto/hash.ts";
 import { X25519_BYTES } from "../protocols/crypto/x25519.ts";
 import { base58Capacity, decodeBase58, encodeBase58 } from "./base58.ts";
+import { SIGNAL_PATH } from "./channel.ts";
 import { KEY_ID_BYTES } from "./identity.ts";
 import { MAX_CANDIDATES } from "./machines.ts";
 import { isStunServer } from "./messages.ts";
@@ -45,7 +47,11 @@ const CHECKSUM_BYTES = 3;
 const MAX_PAYLOAD_BYTES = base58Capacity(MAX_TICKET_LENGTH - PREFIX.length) - CHECKSUM_BYTES;
 const MINUTE_MS = 60_000;
 const KINDS = ["hub", "direct", "answer", "relayed"] as const;
-const DEFAULT_PATH = "/signal";
+const DEFAULT_PATH = SIGNAL_PATH;
+const RELAY_LETTER = "h";
+const SCHEME_LETTERS: ReadonlyMap<string, string> = new Map([["wss:", "s"], ["ws:", "-"], ["https:", RELAY_LETTER]]);
+/** RFC 9110 §4.2.2. */
+const HTTPS_PORT = 443;
 const CANDIDATE_TYPES: readonly CandidateType[] = ["host", "srflx", "prflx", "relay"];
 const IS_IPV6 = 0x04;
 const SAME_PORT = 0x08;
@@ -58,7 +64,7 @@ export interface HubTicket {
   readonly taMs: number;
   readonly keyId: Uint8Array;
   readonly secret: Uint8Array;
-  /** `ws:` or `wss:` URL. */
+  /** `ws:` or `wss:` URL, or that of a relay: `https://HOST[:PORT]`, with `#SHA-256` of its certificate or without. */
   readonly hubUrl: string;
   readonly stunServers: readonly string[];
 }
@@ -120,14 +126,7 @@ export function encodeHubTicket(ticket: Omit<HubTicket, "kind">): EncodedTicket 
   const writer = startPayload("hub", ticket.taMs);
   writer.bytes(ticket.keyId);
   writer.bytes(ticket.secret);
-  const url = new URL(ticket.hubUrl);
-  const path = url.pathname === DEFAULT_PATH ? "" : url.pathname;
-  const text = encodeText(`${url.protocol === "wss:" ? "s" : "-"}${url.host}${path}`);
-  if (text.length + 2 > writer.remaining) {
-    throw new RangeError(`Cannot make a ticket: the hub's URL ${ticket.hubUrl} is too long`);
-  }
-  writer.uint8(text.length);
-  writer.bytes(text);
+  writeHub(writer, ticket.hubUrl);
   writeStunServers(writer, ticket.stunServers);
   return { text: finish(writer), dropped: [] };
 }
@@ -230,10 +229,7 @@ function readBody(kind: typeof KINDS[number], payload: Uint8Array, epochMs: numb
   switch (kind) {
     case "hub": {
       const secret = reader.bytes(TICKET_SECRET_BYTES).slice();
-      const text = readText(reader);
-      const url = new URL(`${text.startsWith("s") ? "wss" : "ws"}://${text.slice(1)}`);
-      if (!text.slice(1).includes("/")) url.pathname = DEFAULT_PATH;
-      return { kind, taMs, keyId, secret, hubUrl: url.href, stunServers: readStunServers(reader) };
+      return { kind, taMs, keyId, secret, hubUrl: readHub(reader), stunServers: readStunServers(reader) };
     }
     case "direct": {
       const recordKey = reader.bytes(X25519_BYTES).slice();
@@ -329,6 +325,56 @@ function readCandidates(reader: Reader): RemoteCandidate[] {
     candidates.push({ type, address: addressFromBytes(bytes, port) });
   }
   return candidates;
+}
+
+/** A scheme's letter, and what is behind it: of a relay with an IP address nothing, and the address in 4 or 16 bytes. */
+function writeHub(writer: Writer, hubUrl: string): void {
+  const url = new URL(hubUrl);
+  const letter = SCHEME_LETTERS.get(url.protocol);
+  if (letter === undefined) throw new TypeError(`Cannot make a ticket: ${hubUrl} is no hub's URL`);
+  const address = letter === RELAY_LETTER ? addressOfUrl(url) : undefined;
+  const path = letter === RELAY_LETTER || url.pathname === DEFAULT_PATH ? "" : url.pathname;
+  const text = encodeText(letter + (address === undefined ? url.host + path : ""));
+  const digest = letter === RELAY_LETTER ? fromHex(url.hash.slice(1)) : undefined;
+  const bytes = 1 + text.length + (digest === undefined ? 0 : 1 + digest.length) +
+    (address === undefined ? 0 : 3 + address.bytes.length);
+  // One byte stays free for the number of STUN servers.
+  if (bytes + 1 > writer.remaining) {
+    throw new RangeError(`Cannot make a ticket: the hub's URL ${hubUrl} is too long`);
+  }
+  writer.uint8(text.length);
+  writer.bytes(text);
+  if (digest === undefined) return;
+  writer.uint8(digest.length);
+  writer.bytes(digest);
+  if (address === undefined) return;
+  writer.uint16(address.port);
+  writer.uint8(address.bytes.length);
+  writer.bytes(address.bytes);
+}
+
+function readHub(reader: Reader): string {
+  const text = readText(reader);
+  const place = text.slice(1);
+  if (!text.startsWith(RELAY_LETTER)) {
+    const url = new URL(`${text.startsWith("s") ? "wss" : "ws"}://${place}`);
+    if (!place.includes("/")) url.pathname = DEFAULT_PATH;
+    return url.href;
+  }
+  const digest = reader.bytes(reader.uint8());
+  if (digest.length !== 0 && digest.length !== 32) throw new TypeError("Unknown digest in a ticket");
+  const hash = digest.length === 0 ? "" : `#${toHex(digest)}`;
+  if (place !== "") return `https://${new URL(`https://${place}`).host}${hash}`;
+  const port = reader.uint16();
+  const bytes = reader.bytes(reader.uint8());
+  if (bytes.length !== 4 && bytes.length !== 16) throw new TypeError("Unknown address in a ticket");
+  return `https://${addressFromBytes(bytes, port)}${hash}`;
+}
+
+/** The address of a URL whose host is one. */
+function addressOfUrl({ hostname, port }: URL): Address | undefined {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return isIpAddress(host) ? addressOf(host, Number(port) || HTTPS_PORT) : undefined;
 }
 
 /** As many as there is room for: they are a convenience. */

@@ -119,8 +119,10 @@ export class RelayConnection {
   join(use: RelayUse, now: number): void {
     this.#uses.add(use);
     this.#unready.add(use);
-    if (this.#http3 !== undefined) use.connecting(this.#http3, now);
-    else if (!this.#handshakes.isUnderWay) this.#retryAt = Math.min(this.#retryAt, now);
+    if (this.#http3 !== undefined) {
+      use.connecting(this.#http3, now);
+      this.#host.wakeEndpoint();
+    } else if (!this.#handshakes.isUnderWay) this.#retryAt = Math.min(this.#retryAt, now);
   }
 
   leave(use: RelayUse): void {

@@ -38,6 +38,7 @@ export interface TunnelListener {
 /** Keeps one tunnel open until it is stopped. */
 export class RelayTunnel implements RelayUse {
   readonly #host: TunnelHost;
+  readonly #access: RelayAccess;
   readonly #listener: TunnelListener;
   readonly #connection: RelayConnection;
   readonly #pause = new RetryPause();
@@ -49,6 +50,7 @@ export class RelayTunnel implements RelayUse {
   /** Asks for the tunnel as soon as there is a connection to the relay. */
   constructor(host: TunnelHost, access: RelayAccess, listener: TunnelListener) {
     this.#host = host;
+    this.#access = access;
     this.#listener = listener;
     this.#connection = host.relays.join(access, this, host.node.now);
   }
@@ -73,7 +75,8 @@ export class RelayTunnel implements RelayUse {
   }
 
   connecting(http3: Http3Connection): void {
-    const { authority, token } = this.#connection.access;
+    // Another use of the connection may have come with another token, or none.
+    const { authority, token } = this.#access;
     this.#tunnel = new UdpTunnel(http3, {
       authority,
       key: this.#host.node.identity,
@@ -98,6 +101,7 @@ export class RelayTunnel implements RelayUse {
         // Who has taken the port over would lose it again to us.
         this.#retryAt = event.isReplaced ? Infinity : this.#pause.next(now);
         this.#close(REFUSALS.get(event.status ?? 0) ?? event.reason, this.#retryAt, now);
+        if (event.isReplaced) this.#host.relays.leave(this.#connection, this, now);
       }
     }
     for (let inner = tunnel.pollDatagram(now); inner !== undefined; inner = tunnel.pollDatagram(now)) {

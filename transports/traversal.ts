@@ -98,6 +98,13 @@ export interface RelayAccess {
   readonly token?: string;
 }
 
+/** How a traversal carries its messages itself: as a request on its connection to a relay, which has the hub. */
+export interface RelayChannelOptions {
+  readonly relay: RelayAccess;
+  /** What the hub asks for. */
+  readonly token?: string;
+}
+
 /** Whom to call. */
 export interface Target {
   /** The conversation with the listener. It is made for this call, and driven by the traversal. */
@@ -221,6 +228,13 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   handleMessage(text: string, now: number): void;
   /** The channel is gone, or could not be opened; `isRefused`: another attempt would not help. */
   handleClosed(now: number, reason?: string, isRefused?: boolean): void;
+  /**
+   * In answer to `openChannel`, instead of `handleOpen`: it opens a channel by itself, in place of any before, and emits no
+   * `message` from now on. Absent: it cannot.
+   */
+  openRelayChannel?(options: RelayChannelOptions, now: number): void;
+  /** Closes that channel; nothing is told. Harmless where there is none. */
+  closeRelayChannel?(now: number): void;
   /** STUN servers that were found, perhaps none; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
   /** Relays that were found, perhaps none, besides those of {@linkcode Reception.relays}. */

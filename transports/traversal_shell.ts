@@ -20,9 +20,11 @@ import { MessagePort } from "./message_port.ts";
 import type { MessagePortEvent } from "./message_port.ts";
 import { Mux } from "./mux.ts";
 import type { Port } from "./mux.ts";
+import { RelayChannel } from "./relay_channel.ts";
+import type { RelayChannelListener } from "./relay_channel.ts";
 import { RelayConnections } from "./relay_connection.ts";
 import type { RelayHost } from "./relay_connection.ts";
-import type { Node, RelayAccess, TraversalEvent, TraversalMachine } from "./traversal.ts";
+import type { Node, RelayAccess, RelayChannelOptions, TraversalEvent, TraversalMachine } from "./traversal.ts";
 
 /** What is a transport's own on one side of a call. */
 export interface TraversalLogic<DialogueEvent> {
@@ -52,7 +54,8 @@ export interface TraversalLogic<DialogueEvent> {
 }
 
 /** A traversal's machine: this, around a transport's logic. */
-export class TraversalShell<DialogueEvent> implements TraversalMachine, GatheringListener, RelayHost {
+export class TraversalShell<DialogueEvent>
+  implements TraversalMachine, GatheringListener, RelayHost, RelayChannelListener {
   readonly node: Node;
   readonly mux: Mux = new Mux();
   readonly endpoint: QuicEndpoint;
@@ -64,6 +67,10 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   readonly #dialoguePort: Port;
   readonly #logic: TraversalLogic<DialogueEvent>;
   readonly #events: TraversalEvent[] = [];
+  /** What carries the messages, if it is ours to do. */
+  #channel: RelayChannel | undefined;
+  /** `released` is told as soon as the relays know too. */
+  #isReleasing = false;
   #now: number;
 
   /** @param makeLogic Gets the shell, whose `gathering` begins when the logic is there. */
@@ -85,7 +92,7 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
     this.mux.routeQuic(this.#endpointPort);
     // Before gathering: TCP to the hub and the questions to STUN leave at the same moment.
     this.#dialoguePort = this.mux.attach(new MessagePort(dialogue), (event: MessagePortEvent<DialogueEvent>, now) => {
-      if (event.type === "message") this.emit(event);
+      if (event.type === "message") this.#send(event, now);
       else this.#logic.onDialogue(event.event, now);
     });
     // Nothing is told before the first poll, and by then the logic is there.
@@ -111,7 +118,12 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
 
   /** Tells whoever drives this machine. */
   emit(event: TraversalEvent): void {
-    this.#events.push(event);
+    if (event.type !== "released") {
+      this.#events.push(event);
+      return;
+    }
+    this.closeRelayChannel(this.#now);
+    this.#isReleasing = true;
   }
 
   /** A command was given to the endpoint or a connection of it. */
@@ -127,6 +139,7 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   /** Has nothing more to say over messages. */
   endDialogue(): void {
     this.mux.detach(this.#dialoguePort);
+    this.closeRelayChannel(this.#now);
   }
 
   handleDatagram(datagram: Datagram, now: number): void {
@@ -147,8 +160,12 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   }
 
   pollEvent(): TraversalEvent | undefined {
-    this.mux.settle(this.#now);
+    do this.mux.settle(this.#now); while (this.relays.settle(this.#now));
     this.#logic.onSettled(this.#now);
+    if (this.#isReleasing && this.relays.size === 0) {
+      this.#isReleasing = false;
+      this.#events.push({ type: "released" });
+    }
     return this.#events.shift();
   }
 
@@ -176,6 +193,31 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
     this.wakeDialogue();
   }
 
+  openRelayChannel(options: RelayChannelOptions, now: number): void {
+    this.#now = now;
+    this.#channel?.close(now);
+    this.#channel = new RelayChannel(this.relays, options, this, now);
+  }
+
+  closeRelayChannel(now: number): void {
+    this.#now = now;
+    this.#channel?.close(now);
+    this.#channel = undefined;
+    this.wakeEndpoint();
+  }
+
+  channelOpened(now: number): void {
+    this.handleOpen(now);
+  }
+
+  channelMessage(text: string, now: number): void {
+    this.handleMessage(text, now);
+  }
+
+  channelClosed(reason: string, isRefused: boolean, now: number): void {
+    this.handleClosed(now, reason, isRefused);
+  }
+
   handleSocketError(error: SocketError, now: number): void {
     this.#now = now;
     this.emit({ type: "socketError", error });
@@ -201,6 +243,7 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
   close(code: number, reason: string, now: number): void {
     this.#now = now;
     this.#logic.close(code, reason, now);
+    this.closeRelayChannel(now);
     this.#endpointPort.wake();
   }
 
@@ -223,6 +266,12 @@ export class TraversalShell<DialogueEvent> implements TraversalMachine, Gatherin
 
   addressObserved(base: Base, address: Address, server: Address, now: number): void {
     if (address !== base.local) this.candidateFound({ type: "srflx", address, base, server }, now);
+  }
+
+  #send(event: TraversalEvent & { readonly type: "message" }, now: number): void {
+    if (this.#channel === undefined) return this.emit(event);
+    this.#channel.send(event.text, now);
+    this.wakeEndpoint();
   }
 
   keyLogged(connection: QuicConnection, event: Extract<ConnectionEvent, { readonly type: "keyLog" }>): void {

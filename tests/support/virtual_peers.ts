@@ -29,7 +29,7 @@ import { TicketListener } from "../../signaling/ticket_listener.ts";
 import { bindBases } from "../../transports/bases.ts";
 import { DEFAULT_TA_MS, makeNode } from "../../transports/dial.ts";
 import { iceThenQuic } from "../../transports/ice_then_quic.ts";
-import type { EstablishedSession, Node, TraversalEvent } from "../../transports/traversal.ts";
+import type { EstablishedSession, Node, RelayChannelOptions, TraversalEvent } from "../../transports/traversal.ts";
 
 /** What records and offers are bound to in these tests. */
 export const HUB = "hub.example";
@@ -88,6 +88,8 @@ export interface PeerOptions {
   /** `undefined`: two people copy and paste. */
   readonly hub: Address | undefined;
   readonly stun: readonly Address[];
+  /** Messages travel on the connection to this relay, and `hub` is where its name leads. */
+  readonly relayChannel?: RelayChannelOptions;
   readonly onSession?: OnSession;
   readonly onConnection?: OnConnection;
   readonly quic?: Partial<TransportSettings>;
@@ -107,6 +109,7 @@ export class VirtualPeer {
   readonly sessions: EstablishedSession[] = [];
   readonly #driver: Driver<TraversalEvent>;
   readonly #hub: Address | undefined;
+  readonly #relayChannel: RelayChannelOptions | undefined;
   readonly #net: VirtualNetwork;
   readonly #onSession: OnSession;
   readonly #onConnection: OnConnection;
@@ -121,6 +124,7 @@ export class VirtualPeer {
     this.#net = net;
     this.host = host;
     this.#hub = options.hub;
+    this.#relayChannel = options.relayChannel;
     this.#onSession = options.onSession ?? ((): void => {});
     this.#onConnection = options.onConnection ?? ((): void => {});
     this.bases = bindBases(host, { loopbackOnly: false });
@@ -213,6 +217,9 @@ export class VirtualPeer {
   }
 
   #open(): void {
+    const { machine } = this;
+    const relayChannel = this.#relayChannel;
+    if (relayChannel !== undefined) return this.#then(() => machine.openRelayChannel(relayChannel, this.#net.now));
     if (this.#hub === undefined) return this.#then(() => this.machine.handleOpen(this.#net.now));
     const stale = this.#channel;
     this.#channel = undefined;
