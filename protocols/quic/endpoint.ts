@@ -154,6 +154,11 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     return this.#entries.size;
   }
 
+  /** They, in the order they were made. */
+  *connections(): Iterable<QuicConnection> {
+    for (const { connection } of this.#entries) if (connection !== undefined) yield connection;
+  }
+
   /** Sizes of all tables: each is 0 when there is no connection. */
   get tableSizes(): Readonly<Record<string, number>> {
     return {
