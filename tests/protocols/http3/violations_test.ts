@@ -1,51 +1,26 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { strictEqual } from "node:assert/strict";
 import { concatBytes, fromHex } from "../../../protocols/core/bytes.ts";
-import { HTTP3_ERROR, type Http3ErrorName, nameHttp3Error } from "../../../protocols/http3/errors.ts";
+import { HTTP3_ERROR, nameHttp3Error } from "../../../protocols/http3/errors.ts";
 import { encodeFrame } from "../../../protocols/http3/frame.ts";
 import type { Field } from "../../../protocols/http3/message.ts";
 import { MAX_INFORMATIONAL_RESPONSES } from "../../../protocols/http3/request_stream.ts";
+import { dataFrame, EXTENDED_FIELDS, GET_FIELDS, headersFrame } from "../../support/http3_pair.ts";
 import {
-  dataFrame,
-  EXTENDED_FIELDS,
-  EXTENDED_HEAD,
-  GET_FIELDS,
-  GET_HEAD,
-  headersFrame,
-  type Http3End,
-  type Http3PairOptions,
-  type RawEnd,
-  rawPair,
-} from "../../support/http3_pair.ts";
-import type { Pair } from "../../support/quic_pair.ts";
+  type Case,
+  GET_FRAME,
+  onControl,
+  onControlAgain,
+  onRequest,
+  play,
+  requestAtFault,
+  respond,
+  respondAtFault,
+} from "../../support/http3_violations.ts";
 
 // What a raw peer does wrong, and the code that answers it: RFC 9114, RFC 9204, RFC 9297.
 
-interface Case {
-  readonly what: string;
-  readonly code: Http3ErrorName;
-  /** Does the wrong thing. Returns the stream at fault, if only that is to end. */
-  readonly play: (raw: RawEnd, pair: Pair) => number | void;
-  readonly options?: Http3PairOptions;
-}
-
 const hex = fromHex;
 const OK_HEAD = headersFrame([[":status", "200"]]);
-const GET_FRAME = headersFrame(GET_FIELDS);
-
-/** Opens a control stream, and says this on it behind SETTINGS. */
-const onControl = (rest: string) => (raw: RawEnd): void => void raw.openControl(rest);
-
-/** Sends these bytes on a request stream, which does not end. */
-const onRequest = (...parts: readonly Uint8Array[]) => (raw: RawEnd): void => {
-  raw.openControl();
-  raw.open("bidirectional", concatBytes(...parts));
-};
-
-/** Sends these bytes on a request stream, which ends; only the stream is at fault. */
-const requestAtFault = (...parts: readonly Uint8Array[]) => (raw: RawEnd): number => {
-  raw.openControl();
-  return raw.open("bidirectional", concatBytes(...parts), true);
-};
 
 const changed = (name: string, value: string): Uint8Array =>
   headersFrame(GET_FIELDS.map((field) => field[0] === name ? [name, value] : field));
@@ -368,15 +343,6 @@ const STREAM_AT_SERVER: readonly Case[] = [
 ];
 
 /** What a server does wrong. Our client has sent a GET on stream 0 and an extended CONNECT on stream 4. */
-const respond = (...parts: readonly Uint8Array[]) => (raw: RawEnd): void => {
-  raw.quic.write(0, concatBytes(...parts));
-};
-const respondAtFault = (...parts: readonly Uint8Array[]) => (raw: RawEnd): number => {
-  raw.quic.write(0, concatBytes(...parts));
-  raw.quic.finish(0);
-  return 0;
-};
-
 const AT_CLIENT: readonly Case[] = [
   { what: "DATA before the head", code: "H3_FRAME_UNEXPECTED", play: respond(dataFrame("x")) },
   {
@@ -421,11 +387,6 @@ const AT_CLIENT: readonly Case[] = [
   },
 ];
 
-/** The raw server has a control stream already, the first of its unidirectional ones. */
-function onControlAgain(rest: string): (raw: RawEnd) => void {
-  return (raw) => void raw.quic.write(3, hex(rest));
-}
-
 const STREAM_AT_CLIENT: readonly Case[] = [
   { what: "a response without :status", code: "H3_MESSAGE_ERROR", play: respondAtFault(headersFrame([["a", "b"]])) },
   { what: "101", code: "H3_MESSAGE_ERROR", play: respondAtFault(headersFrame([[":status", "101"]])) },
@@ -463,61 +424,12 @@ const STREAM_AT_CLIENT: readonly Case[] = [
   },
 ];
 
-/** Our end reads all there is, as soon as it is told of it. */
-function readEverything(end: Http3End, now: () => number): void {
-  end.onEvent = (event) => {
-    if (event.type === "readable") end.readAll(event.streamId, now());
-    if (event.type !== "datagramReadable") return;
-    for (let i = 0; i < 300; i++) if (end.http3.readDatagram(now()) === undefined) return;
-  };
-}
-
-function play(ours: "client" | "server", test: Case): void {
-  const { pair, end, raw } = rawPair(ours, test.options);
-  readEverything(end, () => pair.now);
-  if (ours === "client" && !CONNECTION.includes(test)) {
-    raw.openControl();
-    pair.runUntil(() => end.http3.peerSettings !== undefined);
-    strictEqual(end.http3.request(GET_HEAD, { isEnd: true }), 0);
-    strictEqual(end.http3.request(EXTENDED_HEAD), 4);
-    pair.runUntil(() => raw.events.filter(({ type }) => type === "streamReadable").length >= 3);
-  }
-  const streamId = test.play(raw, pair);
-  pair.runTo(pair.now + 300);
-  const code = HTTP3_ERROR[test.code];
-  if (typeof streamId !== "number") {
-    // The raw peer is told by CONNECTION_CLOSE.
-    const closed = raw.events.find((event) => event.type === "closed");
-    ok(closed?.type === "closed", `${test.what}: the connection is still open`);
-    strictEqual(nameHttp3Error(closed.code), test.code, test.what);
-    strictEqual(closed.by, "application");
-    ok(closed.reason.length > 0);
-    deepStrictEqual(end.of("closed").map((event) => [event.by, event.code]), [["local", code]]);
-    strictEqual(end.http3.streamCount, 0);
-    return;
-  }
-  strictEqual(end.quic.state, "confirmed", `${test.what}: the connection is closed`);
-  // Of a stream that the peer had ended no STOP_SENDING can come: RFC 9000 §3.5.
-  const [resetCode] = raw.codesOf(streamId);
-  if (ours === "server" || resetCode !== undefined) {
-    strictEqual(resetCode === undefined ? undefined : nameHttp3Error(resetCode), test.code, test.what);
-  }
-  const failed = end.of("failed");
-  if (ours === "client") deepStrictEqual(failed.map((event) => [event.streamId, event.code]), [[0, test.code]]);
-  else ok(failed.every((event) => event.code === test.code && event.streamId === streamId));
-  // The next request is none the worse.
-  if (ours === "server") {
-    const next = raw.open("bidirectional", GET_FRAME);
-    pair.runUntil(() => end.of("request").some((event) => event.streamId === next));
-  }
-}
-
 for (const test of [...AT_SERVER, ...STREAM_AT_SERVER]) {
-  Deno.test(`HTTP/3 server meets ${test.what}: ${test.code}`, () => play("server", test));
+  Deno.test(`HTTP/3 server meets ${test.what}: ${test.code}`, () => play("server", test, true));
 }
 
 for (const test of [...CONNECTION, ...AT_CLIENT, ...STREAM_AT_CLIENT]) {
-  Deno.test(`HTTP/3 client meets ${test.what}: ${test.code}`, () => play("client", test));
+  Deno.test(`HTTP/3 client meets ${test.what}: ${test.code}`, () => play("client", test, CONNECTION.includes(test)));
 }
 
 Deno.test("HTTP/3 error codes are those of the registry (RFC 9114 §8.1, RFC 9204 §6, RFC 9297 §5.2)", () => {
