@@ -13,14 +13,9 @@ import { countingBytes } from "./http3_peer.ts";
 import { http3ClientTls, http3ServerTls, Http3Socket } from "./http3_socket.ts";
 import { NGTCP2_CLIENT, NGTCP2_SERVER, ngtcp2Client, ngtcp2Server } from "./ngtcp2.ts";
 import { peerTest, pemFiles } from "./peers.ts";
+import { temporaryFolder } from "./temporary_folder.ts";
 
 const GET: RequestHead = { method: "GET", scheme: "https", authority: "localhost", path: "/file", fields: [] };
-
-/** A folder that is removed when disposed of. */
-function temporaryFolder(): { readonly path: string } & Disposable {
-  const path = Deno.makeTempDirSync();
-  return { path, [Symbol.dispose]: (): void => Deno.removeSync(path, { recursive: true }) };
-}
 
 peerTest(
   NGTCP2_SERVER,

@@ -49,20 +49,29 @@ export class Http3Peer {
   readonly #now: () => number;
   readonly #drain: () => void;
   readonly #ready = Promise.withResolvers<void>();
+  readonly #confirmed = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #exchanges = new Map<number, Exchange>();
   readonly #requests = new Map<number, RequestHead>();
 
   constructor(quic: QuicConnection, now: () => number, drain: () => void) {
     this.quic = quic;
+    // What nobody waits for may fail.
+    this.#ready.promise.catch(() => {});
+    this.#confirmed.promise.catch(() => {});
     this.http3 = new Http3Connection(quic, DEFAULT_HTTP3_OPTIONS);
     this.#now = now;
     this.#drain = drain;
   }
 
-  /** Resolves when the peer's SETTINGS came. */
-  get ready(): Promise<void> {
-    return this.#ready.promise;
+  /** Resolves when the peer's SETTINGS came and the handshake is confirmed, so that a client may move. */
+  get ready(): Promise<unknown> {
+    return Promise.all([this.#ready.promise, this.#confirmed.promise]);
+  }
+
+  /** The peer is known to have completed the handshake. */
+  onConfirmed(): void {
+    this.#confirmed.resolve();
   }
 
   /** Resolves at the end. */
@@ -71,9 +80,9 @@ export class Http3Peer {
   }
 
   /** Client: sends a request, and resolves to the whole answer. */
-  async fetch(head: RequestHead, content?: Uint8Array): Promise<Answer> {
+  fetch(head: RequestHead, content?: Uint8Array): Promise<Answer> {
     const id = this.#begin(head, content ?? new Uint8Array(0), undefined);
-    return await this.#exchangeOf(id).answered.promise;
+    return this.#exchangeOf(id).answered.promise;
   }
 
   /** Client: an extended CONNECT that sends content and datagrams, and resolves when as much has come back. */
@@ -120,6 +129,7 @@ export class Http3Peer {
       case "closed": {
         const error = new Error(`The connection closed: ${JSON.stringify(event)}`);
         this.#ready.reject(error);
+        this.#confirmed.reject(error);
         for (const exchange of this.#exchanges.values()) exchange.answered.reject(error);
         return this.#closed.resolve();
       }

@@ -12,7 +12,7 @@ import { type Address, addressOf } from "../../protocols/core/address.ts";
 import type { Base } from "../../protocols/core/machine.ts";
 import type { Http3Event } from "../../protocols/http3/events.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
-import type { ServerConfig, TlsSettings } from "../../protocols/quic/config.ts";
+import type { ServerConfig, TlsSettings, TransportSettings } from "../../protocols/quic/config.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import type { ConnectionEvent, EndpointEvent } from "../../protocols/quic/events.ts";
@@ -34,7 +34,10 @@ export function http3ServerTls(certificate: TestCertificate): TlsSettings {
 export interface Http3SocketOptions {
   /** @default {"127.0.0.1"} */
   readonly host?: string;
+  /** A server with another port, where clients are asked to go on to (RFC 9000 §9.6). */
   readonly preferred?: boolean;
+  /** Of clients. */
+  readonly keepAliveMs?: number;
 }
 
 function serverConfig(tls: TlsSettings, preferred: Address | undefined): ServerConfig {
@@ -50,6 +53,7 @@ export class Http3Socket implements AsyncDisposable {
   readonly #driver: Driver<EndpointEvent>;
   readonly #base: Base;
   readonly #preferred: Address | undefined;
+  readonly #transport: TransportSettings;
   readonly #peers = new Map<QuicConnection, Http3Peer>();
   /** Every event of every connection but that there is something to read or room to write, in order. */
   readonly events: Http3Event[] = [];
@@ -59,8 +63,8 @@ export class Http3Socket implements AsyncDisposable {
   #moved: PromiseWithResolvers<void> | undefined;
   #validated: PromiseWithResolvers<void> | undefined;
 
-  /** @param options `preferred`: another port, where clients are asked to go on to (RFC 9000 §9.6). */
-  constructor(tls?: TlsSettings, { host = "127.0.0.1", preferred = false }: Http3SocketOptions = {}) {
+  constructor(tls?: TlsSettings, { host = "127.0.0.1", preferred = false, keepAliveMs }: Http3SocketOptions = {}) {
+    this.#transport = { ...DEFAULT_TRANSPORT_SETTINGS, keepAliveMs };
     this.#base = this.#host.bind(addressOf(host, 0));
     this.#preferred = preferred ? this.#host.bind(addressOf(host, 0)).local : undefined;
     const server = tls === undefined ? {} : { server: serverConfig(tls, this.#preferred) };
@@ -108,11 +112,11 @@ export class Http3Socket implements AsyncDisposable {
     return base.local.port;
   }
 
-  /** Resolves when the peer's SETTINGS came. */
+  /** Resolves when the peer's SETTINGS came, and the handshake is confirmed. */
   async connect(port: number, tls: TlsSettings): Promise<Http3Peer> {
     const remote = addressOf(this.#base.local.host, port);
     const quic = this.#endpoint.connect(
-      { base: this.#base, remote, tls, transport: DEFAULT_TRANSPORT_SETTINGS },
+      { base: this.#base, remote, tls, transport: this.#transport },
       this.#host.now(),
     );
     const peer = this.#peerOf(quic);
@@ -148,6 +152,7 @@ export class Http3Socket implements AsyncDisposable {
     if (event.type === "incoming") return;
     this.#notePath(event.event);
     const peer = this.#peerOf(event.connection);
+    if (event.event.type === "handshakeConfirmed") peer.onConfirmed();
     peer.http3.handleEvent(event.event, this.#host.now());
     for (let next = peer.http3.pollEvent(); next !== undefined; next = peer.http3.pollEvent()) {
       if (next.type !== "readable" && next.type !== "writable") this.events.push(next);

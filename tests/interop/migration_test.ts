@@ -19,12 +19,7 @@ import { ALPN, pinningTls } from "./ours.ts";
 import { peerTest, pemFiles } from "./peers.ts";
 import { runtimeServer } from "./runtime_quic.ts";
 import type { TestCertificate } from "../support/certificate.ts";
-
-/** A folder that is removed when disposed of. */
-function temporaryFolder(): { readonly path: string } & Disposable {
-  const path = Deno.makeTempDirSync();
-  return { path, [Symbol.dispose]: (): void => Deno.removeSync(path, { recursive: true }) };
-}
+import { temporaryFolder } from "./temporary_folder.ts";
 
 /** Echoes, moves in the middle of an exchange, twice, and echoes again. */
 async function moveAround(port: number, certificate: TestCertificate): Promise<void> {

@@ -27,16 +27,23 @@ export interface FileServer extends AsyncDisposable {
   readonly port: number;
 }
 
+/** A port that nobody has at the moment. */
+export function freePort(host: string): number {
+  const probe = Deno.listenDatagram({ transport: "udp", hostname: host, port: 0 });
+  const port = probe.addr.transport === "udp" ? probe.addr.port : 0;
+  probe.close();
+  return port;
+}
+
 /** Starts it on a port that was free a moment ago, and waits until it answers. */
 export async function ngtcp2Server(
   files: { cert: string; key: string },
   folder: string,
   options: readonly string[] = [],
+  host = "127.0.0.1",
 ): Promise<FileServer> {
-  const probe = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  const port = probe.addr.transport === "udp" ? probe.addr.port : 0;
-  probe.close();
-  const args = ["--quiet", `--htdocs=${folder}`, ...options, "127.0.0.1", String(port), files.key, files.cert];
+  const port = freePort(host);
+  const args = ["--quiet", `--htdocs=${folder}`, ...options, host, String(port), files.key, files.cert];
   const child = spawn(server ?? "gtlsserver", args, "null");
   const running: FileServer = {
     port,
@@ -45,7 +52,7 @@ export async function ngtcp2Server(
       await child.status;
     },
   };
-  await answering(port);
+  await answering(host, port);
   return running;
 }
 
@@ -59,6 +66,7 @@ export async function ngtcp2Client(
   paths: readonly string[],
   folder: string,
   options: readonly string[] = [],
+  host = "127.0.0.1",
 ): Promise<string> {
   const urls = paths.map((path) => `https://localhost:${port}${path}`);
   const args = [
@@ -68,7 +76,7 @@ export async function ngtcp2Client(
     `--download=${folder}`,
     `--nstreams=${urls.length}`,
     ...options,
-    "127.0.0.1",
+    host,
     String(port),
     ...urls,
   ];
@@ -89,14 +97,14 @@ function spawn(command: string, args: readonly string[], stderr: "null" | "piped
 }
 
 /** Asks until there is an answer: a version that nobody speaks is answered by Version Negotiation (RFC 9000 §6.1). */
-async function answering(port: number): Promise<void> {
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+async function answering(hostname: string, port: number): Promise<void> {
+  const socket = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
   const answer = socket.receive().then(() => true, () => false);
   const request = new Uint8Array(1200);
   request.set([0xc0, 0x1a, 0x1a, 0x1a, 0x1a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0]);
   let answered = false;
   for (let attempt = 0; attempt < 100 && !answered; attempt++) {
-    await socket.send(request, { transport: "udp", hostname: "127.0.0.1", port }).catch(() => 0);
+    await socket.send(request, { transport: "udp", hostname, port }).catch(() => 0);
     answered = await Promise.race([answer, pause(50)]);
   }
   socket.close();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, match } from "node:assert/strict";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
 import type { CipherSuiteName } from "../../protocols/tls/cipher_suites.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
@@ -14,7 +14,7 @@ import { echoOver, exchangeOver, serveStream } from "./exchange.ts";
 import { Forwarder } from "./forwarder.ts";
 import { NOQ_PEER, noqClient, type NoqClientOptions, noqServer } from "./noq.ts";
 import { ALPN, certificateTls, ourClient, pinningTls, serveOne } from "./ours.ts";
-import { peerTest, pemFiles } from "./peers.ts";
+import { overIpv6, peerTest, pemFiles } from "./peers.ts";
 
 const SUITES: readonly CipherSuiteName[] = [
   "TLS_AES_128_GCM_SHA256",
@@ -167,6 +167,34 @@ peerTest(
     await socket.migrate(session);
     await exchanged;
     await echoOver(await session.openStream(), "after");
+  },
+);
+
+peerTest(overIpv6(NOQ_PEER), "Our client exchanges 8 MiB each way with noq over IPv6, and moves", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const { process, port } = await noqServer(files, ALPN, { ip: "::1" });
+  await using _process = process;
+  await using socket = new QuicSocket({}, "::1");
+  const session = await socket.connect(port, pinningTls(certificate));
+  await echoOver(await session.openStream(), "before");
+  const exchanged = exchangeOver(await session.openStream());
+  await socket.migrate(session);
+  await exchanged;
+});
+
+peerTest(
+  overIpv6(NOQ_PEER),
+  "Our server exchanges 8 MiB each way with noq over IPv6, and tells its address",
+  async () => {
+    const certificate = selfSignedCertificate("P-256");
+    using files = pemFiles(certificate);
+    await using socket = QuicSocket.server(certificateTls(certificate), OBSERVING, "::1");
+    await using client = noqClient(socket.port, files, ALPN, { ip: "::1", exchange: true, observe: true });
+    const served = serveOne(socket);
+    match(String((await client.next("observed"))["address"]), /^\[::1\]:\d+$/);
+    deepStrictEqual(await client.next("done"), { type: "done", echo: "ok", exchange: "ok" });
+    await served;
   },
 );
 

@@ -75,8 +75,28 @@ export function program(name: string): string | undefined {
   return folders.map((folder) => `${folder}/${name}`).find(exists);
 }
 
+/** A peer, and why a test with it cannot run. */
+interface Peer {
+  readonly name: string;
+  readonly missing: string | undefined;
+}
+
+/** The peer, for a test that goes over IPv6. */
+export function overIpv6(peer: Peer): Peer {
+  return { name: peer.name, missing: peer.missing ?? noIpv6() };
+}
+
+function noIpv6(): string | undefined {
+  try {
+    Deno.listenDatagram({ transport: "udp", hostname: "::1", port: 0 }).close();
+    return undefined;
+  } catch {
+    return "no IPv6 on this machine";
+  }
+}
+
 /** A test that runs where its peer is, and says which one is missing where it is not. */
-export function peerTest(peer: { name: string; missing: string | undefined }, name: string, run: TestRun): void {
+export function peerTest(peer: Peer, name: string, run: TestRun): void {
   if (peer.missing === undefined) return Deno.test(name, run);
   Deno.test({ name: `${name} (skipped: ${peer.name}: ${peer.missing})`, ignore: true, fn: run });
 }

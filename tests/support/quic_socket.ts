@@ -93,7 +93,7 @@ export class QuicSocket implements AsyncDisposable {
   async migrate(session: Session): Promise<number> {
     const [connection] = [...this.#sessions].find(([, other]) => other === session) ?? [];
     if (connection === undefined) throw new Error("The session is over");
-    const base = this.#host.bind(addressOf("127.0.0.1", 0));
+    const base = this.#host.bind(addressOf(this.#base.local.host, 0));
     const validated = this.#validated = Promise.withResolvers<void>();
     if (!connection.migrate(base, connection.path.remote, this.#host.now())) throw new Error("It may not move");
     this.#driver.drain();
