@@ -180,7 +180,7 @@ export class QuicNativeDial implements TraversalLogic<CallerEvent> {
     if (event.type === "observedAddress") {
       // The listener sees us through its relay: what it sees is what our NAT shows to the world.
       const { base, address, remote } = event;
-      if (address !== base.local) this.onCandidate({ type: "srflx", address, base, server: remote }, now);
+      this.#shell.addressObserved(base, address, remote, now);
     }
     if (event.type === "pathFound") {
       connection.migrate(event.base, event.remote, now);

@@ -115,6 +115,18 @@ export class RelayConnection {
     for (const use of this.#uses) if (now >= use.timeoutAt) use.onTimeout(now);
   }
 
+  /** Bases have come or gone. What could not move with them begins anew, at once. */
+  onBasesChanged(now: number): void {
+    const quic = this.#http3?.quic;
+    if (quic !== undefined) {
+      if (this.#host.node.bases.includes(quic.path.base)) return;
+      this.#lose("the network has changed before the relay was reached", now);
+      quic.abandon();
+    }
+    this.#handshakes.onBasesChanged();
+    if (!this.#handshakes.isUnderWay) this.#retryAt = now;
+  }
+
   /** From now on told what happens. */
   join(use: RelayUse, now: number): void {
     this.#uses.add(use);
@@ -235,6 +247,11 @@ export class RelayConnections {
 
   onTimeout(now: number): void {
     for (const connection of this.#connections) if (now >= connection.timeoutAt) connection.onTimeout(now);
+  }
+
+  /** Bases have come or gone. */
+  onBasesChanged(now: number): void {
+    for (const connection of this.#connections) connection.onBasesChanged(now);
   }
 
   /** Everything that came in has been looked at. @returns Whether there is something more to look at now. */

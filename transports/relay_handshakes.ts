@@ -81,6 +81,17 @@ export class RelayHandshakes {
     if (now >= this.#nextAt) this.#tryNext(now);
   }
 
+  /** Gives up those whose base is gone: before the handshake is confirmed nobody moves (RFC 9000 §9). */
+  onBasesChanged(): void {
+    const { bases } = this.#host.node;
+    for (const quic of this.#attempts.keys()) {
+      if (bases.includes(quic.path.base)) continue;
+      this.#attempts.delete(quic);
+      this.#losers.add(quic);
+      quic.abandon();
+    }
+  }
+
   /** Takes what happened on a connection; `undefined` if it is none of these. */
   onEvent(connection: QuicConnection, event: ConnectionEvent, now: number): HandshakeOutcome | undefined {
     if (this.#losers.has(connection)) {

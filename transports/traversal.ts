@@ -179,6 +179,10 @@ export type TraversalEvent =
   /** Find out the addresses of these relays and say `addRelays`. */
   | { readonly type: "relays"; readonly relays: readonly NamedRelay[] }
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
+  /** What a `candidate` event told is not true any more. */
+  | { readonly type: "candidateWithdrawn"; readonly candidate: LocalCandidate }
+  /** The network of this machine has changed: it has a socket more, or one less. */
+  | { readonly type: "base"; readonly base: Base; readonly change: "added" | "removed" }
   /** A socket failed to send to a remote address, or to receive. */
   | { readonly type: "socketError"; readonly error: SocketError }
   | { readonly type: "gatheringError"; readonly base: Base; readonly reason: string }
@@ -235,6 +239,18 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
   openRelayChannel?(options: RelayChannelOptions, now: number): void;
   /** Closes that channel; nothing is told. Harmless where there is none. */
   closeRelayChannel?(now: number): void;
+  /**
+   * A socket has come, because the host has an address more. Candidates are gathered on it, and what had nowhere to go since
+   * its own base was removed goes on from here.
+   *
+   * @param rank Its place among the bases, most preferred first.
+   */
+  addBase(base: Base, now: number, rank: number): void;
+  /**
+   * A socket's address is gone; it is closed when this has returned and been drained. Its candidates are withdrawn, clients
+   * migrate to another base at once (RFC 9000 §9.2), and direct paths that are lost are looked for anew.
+   */
+  removeBase(base: Base, now: number): void;
   /** STUN servers that were found, perhaps none; each is asked from every base of its family. */
   addStunServers(servers: readonly Address[], now: number): void;
   /** Relays that were found, perhaps none, besides those of {@linkcode Reception.relays}. */

@@ -16,6 +16,7 @@ import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts
 import type { MessageMachine } from "../signaling/channel.ts";
 import { Gathering } from "./gathering.ts";
 import type { GatheringListener } from "./gathering.ts";
+import { LiveBases } from "./live_bases.ts";
 import { MessagePort } from "./message_port.ts";
 import type { MessagePortEvent } from "./message_port.ts";
 import { Mux } from "./mux.ts";
@@ -36,6 +37,8 @@ export interface TraversalLogic<DialogueEvent> {
   onOpen(now: number): void;
   onCandidate(candidate: LocalCandidate, now: number): void;
   onCandidateWithdrawn(candidate: LocalCandidate, now: number): void;
+  /** A base has come or gone, and connections have moved already: handshakes under way cannot, and are begun anew. */
+  onBasesChanged?(now: number): void;
   /** Gathering has said all it knows; it may do so again. */
   onGathered(now: number): void;
   onSocketError(error: SocketError, now: number): void;
@@ -67,6 +70,7 @@ export class TraversalShell<DialogueEvent>
   readonly #dialoguePort: Port;
   readonly #logic: TraversalLogic<DialogueEvent>;
   readonly #events: TraversalEvent[] = [];
+  readonly #bases: LiveBases;
   /** What carries the messages, if it is ours to do. */
   #channel: RelayChannel | undefined;
   /** `released` is told as soon as the relays know too. */
@@ -80,10 +84,11 @@ export class TraversalShell<DialogueEvent>
     endpointConfig: EndpointConfig,
     makeLogic: (shell: TraversalShell<DialogueEvent>) => TraversalLogic<DialogueEvent>,
   ) {
-    this.node = node;
     this.#now = node.now;
     this.#dialogue = dialogue;
     this.endpoint = new QuicEndpoint(endpointConfig, node.random);
+    this.#bases = new LiveBases(this.endpoint, node.bases);
+    this.node = { ...node, bases: this.#bases.all };
     this.#endpointPort = this.mux.attach(this.endpoint, (event: EndpointEvent, now) => {
       if (event.type === "connection" && this.relays.onEvent(event.connection, event.event, now)) return;
       this.#logic.onEndpoint(event, now);
@@ -97,7 +102,7 @@ export class TraversalShell<DialogueEvent>
     });
     // Nothing is told before the first poll, and by then the logic is there.
     this.#logic = makeLogic(this);
-    this.gathering = new Gathering(this.mux, node, this);
+    this.gathering = new Gathering(this.mux, this.node, this);
   }
 
   /** The endpoint's counters: what strangers' packets were dropped for. */
@@ -225,6 +230,23 @@ export class TraversalShell<DialogueEvent>
     this.#logic.onSocketError(error, now);
   }
 
+  addBase(base: Base, now: number, rank: number): void {
+    this.#now = now;
+    this.#bases.add(base, rank, now);
+    this.emit({ type: "base", base, change: "added" });
+    this.gathering.addBase(base, now);
+    this.#basesChanged(now);
+  }
+
+  removeBase(base: Base, now: number): void {
+    this.#now = now;
+    // Connections first: what is withdrawn is told on paths that work.
+    this.#bases.remove(base, now);
+    this.emit({ type: "base", base, change: "removed" });
+    this.gathering.removeBase(base, now);
+    this.#basesChanged(now);
+  }
+
   addStunServers(servers: readonly Address[], now: number): void {
     this.#now = now;
     this.gathering.addServers(servers, now);
@@ -253,6 +275,7 @@ export class TraversalShell<DialogueEvent>
   }
 
   candidateWithdrawn(candidate: LocalCandidate, now: number): void {
+    this.emit({ type: "candidateWithdrawn", candidate });
     this.#logic.onCandidateWithdrawn(candidate, now);
   }
 
@@ -265,7 +288,13 @@ export class TraversalShell<DialogueEvent>
   }
 
   addressObserved(base: Base, address: Address, server: Address, now: number): void {
-    if (address !== base.local) this.candidateFound({ type: "srflx", address, base, server }, now);
+    this.gathering.observe(base, address, server, now);
+  }
+
+  #basesChanged(now: number): void {
+    this.relays.onBasesChanged(now);
+    this.#logic.onBasesChanged?.(now);
+    this.#endpointPort.wake();
   }
 
   #send(event: TraversalEvent & { readonly type: "message" }, now: number): void {

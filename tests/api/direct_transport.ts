@@ -121,6 +121,8 @@ abstract class Side<Event> implements TraversalMachine {
   addStunServers(_servers: readonly Address[], _now: number): void {}
 
   addRelays(): void {}
+  addBase(): void {}
+  removeBase(): void {}
 
   wake(): void {}
 

@@ -19,7 +19,7 @@ import type { ConnectionEvent } from "../../protocols/quic/events.ts";
 import type { RelayOptions } from "../../service/relay.ts";
 import { RelayedListener, SilentCaller } from "../../signaling/relayed.ts";
 import { decodeTicket } from "../../signaling/ticket_codec.ts";
-import { bindBases } from "../../transports/bases.ts";
+import { NodeBases } from "../../transports/bases.ts";
 import { makeNode } from "../../transports/dial.ts";
 import { quicNative } from "../../transports/quic_native.ts";
 import type { EstablishedSession, Node, RelayedTarget, TraversalEvent } from "../../transports/traversal.ts";
@@ -78,6 +78,7 @@ export class NativePeer {
 
   constructor(host: VirtualHost, options: PeerOptions, make: (node: Node) => Machine) {
     this.host = host;
+    const bases = new NodeBases(host, { loopbackOnly: false });
     this.machine = make(makeNode(
       {
         host,
@@ -92,10 +93,11 @@ export class NativePeer {
         keyLog: false,
         ...(options.quic === undefined ? {} : { quic: options.quic }),
       },
-      bindBases(host, { loopbackOnly: false }),
+      bases.all,
       host.now(),
     ));
-    this.#driver = new Driver(this.machine, host, (event) => this.#handle(event));
+    bases.attach(this.machine);
+    this.#driver = new Driver(this.machine, host, (event) => this.#handle(event), bases);
     this.drain();
   }
 
