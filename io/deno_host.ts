@@ -2,8 +2,7 @@
  * The host on real sockets: `Deno.listenDatagram` (flag `--unstable-net`), one UDP socket per local address, the monotonic
  * clock, the system's randomness and one alarm. Leaves out segmentation offload and ECN, which the runtime does not offer.
  *
- * One *turn* follows whatever has piled up: datagrams received, buffers given back, an alarm that is due. The event loop
- * resolves every receive that is ready before it gets there, so that a burst is handed over whole and answered once.
+ * The event loop resolves every receive that is ready before it gets to a turn (`process_host.ts`).
  *
  * @module
  */
@@ -13,6 +12,7 @@ import type { Base, Datagram } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
 import type { Host, HostSink, NetworkInterface, SocketError } from "./host.ts";
 import { type InterfaceReport, readInterfaces } from "./deno_interfaces.ts";
+import { monotonicMs, SYSTEM_RANDOM, Turns, wallClockEpochMs } from "./process_host.ts";
 import { SendPool, type SendSlot } from "./send_pool.ts";
 
 /** Datagrams received before they are answered although more are at hand. */
@@ -30,18 +30,8 @@ export const RECEIVE_BACKOFF_MS = 100;
 /** Errors kept until the sink is told, at most. Further ones in the same turn are alike, and are not told. */
 export const MAX_PENDING_SOCKET_ERRORS = 256;
 
-/**
- * Alarms nearer than this are met by taking turns instead of setting a timer, whose grain is a millisecond and which comes
- * one or two late. Turns keep a core busy until then, and take it from a peer on the same machine: only the shortest waits
- * are worth it. Whoever sends at a pace counts on being woken late and makes up for it.
- */
-export const MIN_TIMER_MS = 0.3;
-
 /** Largest UDP payloads: 65,535 less the UDP header, and less the IPv4 header where that counts (RFC 768, RFC 791, RFC 8200). */
 const MAX_PAYLOAD_BYTES = { 4: 65_507, 6: 65_527 } as const;
-
-/** The most that `crypto.getRandomValues` fills at once. */
-const MAX_RANDOM_BYTES = 65_536;
 
 /** The runtime's socket, as far as it is used: tests put failing ones in its place. */
 export interface UdpSocket {
@@ -83,23 +73,12 @@ export class DenoHost implements Host {
   #lastDestination: { readonly remote: Address; readonly to: Deno.NetAddr } | undefined;
   #sink: HostSink | undefined;
 
-  // One turn at most is on its way. These say what it is for.
-  #isTurnComing = false;
+  // What a turn is for, besides the alarm.
+  readonly #turns = new Turns(() => this.#takeTurn());
   #hasNews = false;
   #wantsRoom = false;
   #receivedInBatch = 0;
   readonly #errors: SocketError[] = [];
-  readonly #turn = (): void => this.#takeTurn();
-
-  #alarmAt: number | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When the timer fires. It is left alone while it fires no later than the alarm: most alarms only move away. */
-  #timerAt = Infinity;
-  readonly #timerFired = (): void => {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
-    this.#armAlarm();
-  };
 
   constructor(options: DenoHostOptions = {}) {
     this.#openSocket = options.openSocket ?? listenDatagram;
@@ -111,13 +90,12 @@ export class DenoHost implements Host {
     this.#sink = sink;
   }
 
-  /** Asked anew each time: the monotonic clock stands still while the machine sleeps, and the other one may be set. */
   get epochMs(): number {
-    return Date.now() - performance.now();
+    return wallClockEpochMs();
   }
 
   now(): number {
-    return performance.now();
+    return monotonicMs();
   }
 
   interfaces(): readonly NetworkInterface[] {
@@ -188,9 +166,7 @@ export class DenoHost implements Host {
   }
 
   setAlarm(at: number | undefined): void {
-    this.#alarmAt = at;
-    if (at !== undefined) this.#armAlarm();
-    else if (this.#timer !== undefined) this.#clearTimer();
+    this.#turns.setAlarm(at);
   }
 
   #sendOne(bound: BoundSocket, remote: Address, payload: Uint8Array, start: number, end: number): void {
@@ -228,7 +204,7 @@ export class DenoHost implements Host {
       this.#report(base, remote, errorCode(error));
     }
     this.#pool.give(slot);
-    if (this.#wantsRoom && this.#pool.hasRoom) this.#comeToTurn();
+    if (this.#wantsRoom && this.#pool.hasRoom) this.#turns.come();
   }
 
   /** Reads one socket until it is closed. Only the runtime's own promise is waited for. */
@@ -263,7 +239,7 @@ export class DenoHost implements Host {
       this.#hasNews = true;
       // A flood must not keep answers and alarms waiting.
       if (++this.#receivedInBatch >= MAX_RECEIVE_BATCH_DATAGRAMS) this.#answer(sink);
-      else this.#comeToTurn();
+      else this.#turns.come();
     }
   }
 
@@ -273,14 +249,7 @@ export class DenoHost implements Host {
     sink.drain();
   }
 
-  #comeToTurn(): void {
-    if (this.#isTurnComing) return;
-    this.#isTurnComing = true;
-    setImmediate(this.#turn);
-  }
-
   #takeTurn(): void {
-    this.#isTurnComing = false;
     const sink = this.#sink;
     if (sink === undefined) return;
     if (this.#errors.length > 0) this.#tellErrors(sink);
@@ -290,45 +259,18 @@ export class DenoHost implements Host {
       this.#receivedInBatch = 0;
       sink.handleRoom();
     }
-    if (this.#alarmAt !== undefined && this.#alarmAt <= performance.now()) {
-      this.#alarmAt = undefined;
+    if (this.#turns.takeAlarm()) {
       this.#hasNews = false;
       this.#receivedInBatch = 0;
       sink.handleAlarm();
     }
     if (this.#hasNews) this.#answer(sink);
-    // Near alarms are met by further turns.
-    if (this.#alarmAt !== undefined && !this.#isTurnComing) this.#armAlarm();
-  }
-
-  #armAlarm(): void {
-    const at = this.#alarmAt;
-    if (at === undefined) return;
-    if (this.#timerAt <= at) return;
-    const waitMs = at - performance.now();
-    if (waitMs < MIN_TIMER_MS) {
-      this.#comeToTurn();
-      return;
-    }
-    this.#clearTimer();
-    // Rounded up: a timer that fires early would have to be set again.
-    const timer = setTimeout(this.#timerFired, Math.min(Math.ceil(waitMs), MAX_TIMER_MS));
-    this.#timer = timer;
-    this.#timerAt = at;
-    // What keeps the process alive is an open socket.
-    Deno.unrefTimer(timer);
-  }
-
-  #clearTimer(): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
   }
 
   /** Keeps an error for the next turn: the sink may be in the middle of sending. */
   #report(base: Base, remote: Address | undefined, code: string): void {
     if (this.#errors.length < MAX_PENDING_SOCKET_ERRORS) this.#errors.push({ base, remote, code });
-    this.#comeToTurn();
+    this.#turns.come();
   }
 
   #tellErrors(sink: HostSink): void {
@@ -337,20 +279,6 @@ export class DenoHost implements Host {
     this.#hasNews = true;
   }
 }
-
-/** The longest a timer of the runtime can wait: 2^31 - 1 ms. A later alarm is armed again when it fires. */
-const MAX_TIMER_MS = 0x7fffffff;
-
-const SYSTEM_RANDOM: Random = {
-  fill<T extends Uint8Array>(bytes: T): T {
-    for (let start = 0; start < bytes.length; start += MAX_RANDOM_BYTES) {
-      // A view over the caller's own bytes; `crypto` takes no shared memory, and nobody here makes any.
-      const end = Math.min(start + MAX_RANDOM_BYTES, bytes.length);
-      crypto.getRandomValues(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start));
-    }
-    return bytes;
-  },
-};
 
 function listenDatagram(hostname: string, port: number): UdpSocket {
   return Deno.listenDatagram({ transport: "udp", hostname, port });
