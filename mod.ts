@@ -28,6 +28,7 @@ import type { ServerReflexiveOptions } from "./candidates/server_reflexive.ts";
 import { main } from "./cli/main.ts";
 import { DenoHost } from "./io/deno_host.ts";
 import type { Host } from "./io/host.ts";
+import { systemAuthorities } from "./io/authorities.ts";
 import { resolveServer } from "./io/resolve.ts";
 import { parseAddress } from "./protocols/core/address.ts";
 import { randomBytes } from "./protocols/core/random.ts";
@@ -45,7 +46,7 @@ import { conventionalStunServer } from "./signaling/hub_names.ts";
 import { KnownPeersTable } from "./signaling/known_peers.ts";
 import type { KnownPeers } from "./signaling/known_peers.ts";
 import { HubListener } from "./signaling/listener.ts";
-import type { CallerMachine, ListenerMachine, MachineContext } from "./signaling/machines.ts";
+import type { CallerMachine, ListenerMachine, MachineContext, NamedRelay } from "./signaling/machines.ts";
 import { MemoryHub } from "./signaling/memory.ts";
 import type { MemoryClient } from "./signaling/memory.ts";
 import { ticketSignaling } from "./signaling/ticket.ts";
@@ -55,13 +56,14 @@ import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
 import { TicketListener } from "./signaling/ticket_listener.ts";
 import { websocket as makeWebsocket } from "./signaling/websocket.ts";
 import type { WebSocketSignalingOptions } from "./signaling/websocket.ts";
+import { chainVerifier } from "./transports/chain_verifier.ts";
 import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
 import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
 import { Listener } from "./transports/listen.ts";
 import { quicNative as makeQuicNative } from "./transports/quic_native.ts";
 import { Registry } from "./transports/registry.ts";
-import { relayAccess } from "./transports/relay_access.ts";
+import { parseRelayUrl, relayAccess } from "./transports/relay_access.ts";
 import type { Session } from "./transports/session.ts";
 import type { Traversal, TraversalEvent } from "./transports/traversal.ts";
 
@@ -98,7 +100,7 @@ export type { Base, Datagram, Machine } from "./protocols/core/machine.ts";
 export type { Random } from "./protocols/core/random.ts";
 
 // For those who write signaling.
-export type { MessageChannel, MessageMachine, Signaling } from "./signaling/channel.ts";
+export type { MessageChannel, MessageMachine, Signaling, SignalingRelay } from "./signaling/channel.ts";
 export { SignalingRefusedError } from "./signaling/channel.ts";
 
 // For those who write transports: what one is, and the conversation that is ready-made.
@@ -123,6 +125,7 @@ export type {
   Node,
   Reception,
   RelayAccess,
+  RelayChannelOptions,
   RelayedTarget,
   RelayPolicy,
   Target,
@@ -300,6 +303,11 @@ export interface PeerOptions {
   readonly signaling?: string | Signaling;
   /** The hub's token, if it asks for one. */
   readonly token?: string;
+  /**
+   * Certificates of authorities, PEM, by which a relay with a name is believed, besides those that the runtime brings and
+   * the file of DENO_CERT, if the program may read both.
+   */
+  readonly caCerts?: readonly string[];
   /** STUN servers as `HOST:PORT`. Default: those in the ticket, else UDP 3478 on the hub's host; the hub may name more. */
   readonly stun?: readonly string[];
   /**
@@ -340,12 +348,13 @@ export interface ListenOptions extends PeerOptions {
   /** Sessions at once; a caller beyond is told `busy`. @default {1} */
   readonly maxSessions?: number;
   /**
-   * A relay to be reached by before there is a direct path, as `serve` prints it: `https://IP:PORT#SHA-256`, the digest of
-   * its certificate in hexadecimal. The transport is `quic-native` then. Without signaling the ticket is all that a caller
-   * needs; with it callers ask the hub, by ticket or name, and have to say `quic-native` too.
+   * Relays to be reached by before there is a direct path, as `serve` prints them: `https://HOST:PORT#SHA-256`, the digest of
+   * the certificate in hexadecimal; without one its chain has to be good for the host. The transport is `quic-native` then.
+   * Without signaling the ticket is all that a caller needs; with it callers ask the hub, by ticket or name, and have to say
+   * `quic-native` too. A relay that cannot be reached holds up none of the others.
    */
-  readonly via?: string;
-  /** The relay's token, if it asks for one. */
+  readonly via?: string | NamedRelay | readonly (string | NamedRelay)[];
+  /** The token of those relays that are given as mere URLs, if they ask for one. */
   readonly viaToken?: string;
 }
 
@@ -387,26 +396,41 @@ export async function dial(options: DialOptions): Promise<Session> {
 export function listen(options: ListenOptions): Listener {
   const host = options.host ?? new DenoHost();
   const context = machineContext(host, options);
-  const access = options.via === undefined ? undefined : relayAccess(options.via, options.viaToken);
+  const via = namedRelays(options);
+  const first = via[0];
+  // Those with an IP address in their URL are known at once.
+  const relays = via.flatMap(({ url, token }) => relayAccess(url, token) ?? []);
   const maxSessions = options.maxSessions ?? 1;
   const signaling = signalingOf(options.signaling, options);
-  if (access !== undefined && (signaling === undefined || signaling.dialogue === "paste")) {
+  if (first !== undefined && (signaling === undefined || signaling.dialogue === "paste")) {
     if (signaling !== undefined) {
       throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
     }
-    const token = relayedTicketToken(host, access.authority, options);
+    const token = relayedTicketToken(host, parseRelayUrl(first.url).authority, options);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
-    return new Listener(node, { listener, maxSessions, relays: [access], ticketToken: token });
+    return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays, ticketToken: token });
   }
   if (signaling === undefined) {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
   }
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
-  const suited = access === undefined ? options : throughRelay(options);
+  const suited = first === undefined ? options : throughRelay(options);
   const node = nodeOptions(host, context, signaling, stunServers, suited);
-  return new Listener(node, { listener, maxSessions, relays: access === undefined ? [] : [access] });
+  return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays });
+}
+
+/** The relays that were given, each with its token. */
+function namedRelays({ via = [], viaToken }: ListenOptions): readonly NamedRelay[] {
+  const token = viaToken === undefined ? {} : { token: viaToken };
+  const list = typeof via === "string" || "url" in via ? [via] : via;
+  return list.map((relay) => typeof relay === "string" ? { url: relay, ...token } : relay);
+}
+
+/** Those whose names have to be looked up. */
+function unresolved(relays: readonly NamedRelay[]): readonly NamedRelay[] {
+  return relays.filter(({ url }) => relayAccess(url) === undefined);
 }
 
 /**
@@ -522,6 +546,11 @@ function nodeOptions(
     signaling,
     stunServers,
     resolve: resolveServer,
+    verifyChain: chainVerifier({
+      host,
+      authorities: systemAuthorities,
+      ...(options.caCerts === undefined ? {} : { caCerts: options.caCerts }),
+    }),
     protocol: options.protocol ?? DEFAULT_PROTOCOL,
     loopback,
     keyLog: options.keyLog ?? false,

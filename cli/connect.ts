@@ -42,7 +42,7 @@ export async function connect(words: readonly string[], library: Library): Promi
   const interrupted = interruption();
   let calls = 0;
   const session = await library.dial({
-    ...peerOptions(args, seed),
+    ...await peerOptions(args, seed),
     peer,
     known,
     signal: interrupted,

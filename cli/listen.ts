@@ -34,6 +34,7 @@ export const LISTEN_HELP = `Waits for a peer; stdin goes to it, what it sends go
   listen --signaling ws://hub.example:8080           prints a ticket to hand to a friend
   listen --signaling ticket                          no server at all: copy and paste both ways
   listen --via https://192.0.2.1:4433#SHA256         by a relay: the friend needs the ticket and nothing else
+  listen --via https://relay.example.org             the same, if its certificate is good for that name
   listen --name bob --allow any --signaling ws://hub.example:8080
                                                      anybody may call "bob"
 
@@ -44,8 +45,9 @@ ${PEER_OPTIONS_HELP}
   --name N           the name to be called by
   --allow KEY|FILE|any
                      who may call besides holders of the ticket; may be repeated
-  --via URL          a relay, as "serve --relay" prints it: data flows through it until there is a direct path
-  --via-token T      the relay's token, if it asks for one
+  --via URL          a relay, as "serve --relay" prints it: data flows through it until there is a direct path; may be
+                     repeated
+  --via-token T      the relay's token, if it asks for one; once for all relays, or once for each
   --answer FILE      with --signaling ticket: where the caller's answer is found, if not typed
   --once             end after the first peer
   --echo             return every byte, to many peers at once; stdin is not read`;
@@ -55,7 +57,7 @@ export async function listen(words: readonly string[], library: Library): Promis
   const args = parseArgs(words, {
     boolean: [...PEER_OPTIONS.boolean, "once", "echo"],
     string: [...PEER_OPTIONS.string, "name", "allow", "answer", "via", "via-token"],
-    collect: [...PEER_OPTIONS.collect, "allow"],
+    collect: [...PEER_OPTIONS.collect, "allow", "via", "via-token"],
   });
   noWords(args);
   const way = wayToUs(args);
@@ -67,11 +69,11 @@ export async function listen(words: readonly string[], library: Library): Promis
   const name = args.value("name");
   const interrupted = interruption();
   // With a hub besides, both are tried until they are there.
-  const relay = way.via === undefined || way.signaling !== undefined ? undefined : new RelayWait(way.via);
+  const relay = way.via === undefined || way.signaling !== undefined ? undefined : new RelayWait(args.values("via"));
   let mispastes = 0;
   let shown: string | undefined;
   await using listener = library.listen({
-    ...peerOptions(args, seed),
+    ...await peerOptions(args, seed),
     ...way,
     allow: await readAllowList(args.values("allow")),
     maxSessions: args.flag("echo") ? MAX_ECHO_SESSIONS : 1,
@@ -133,25 +135,28 @@ export async function listen(words: readonly string[], library: Library): Promis
 }
 
 /** How callers find us: through a hub, by pasting, or through a relay. @throws {UsageError} If the options do not agree. */
-function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via" | "viaToken"> & { readonly signaling?: string } {
-  const [signaling, via, token] = [args.value("signaling"), args.value("via"), args.value("via-token")];
+function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via"> & { readonly signaling?: string } {
+  const [signaling, via, tokens] = [args.value("signaling"), args.values("via"), args.values("via-token")];
   if (args.value("answer") !== undefined && signaling !== "ticket") {
     throw new UsageError("--answer goes with --signaling ticket");
   }
-  if (via !== undefined) {
+  if (tokens.length > 1 && tokens.length !== via.length) {
+    throw new UsageError("--via-token is given once for all relays, or once for each --via");
+  }
+  if (via.length > 0) {
     if (signaling === "ticket") throw new UsageError("--via needs no --signaling ticket: nothing is to be pasted back");
     for (const name of signaling === undefined ? ["name", "allow", "token"] : []) {
       if (args.values(name).length > 0) {
         throw new UsageError(`--${name} is for the hub: give --signaling besides --via`);
       }
     }
-    return {
-      via,
-      ...(signaling === undefined ? {} : { signaling }),
-      ...(token === undefined ? {} : { viaToken: token }),
-    };
+    const relays = via.map((url, i) => {
+      const token = tokens[i] ?? tokens[0];
+      return token === undefined ? { url } : { url, token };
+    });
+    return { via: relays, ...(signaling === undefined ? {} : { signaling }) };
   }
-  if (token !== undefined) throw new UsageError("--via-token goes with --via");
+  if (tokens.length > 0) throw new UsageError("--via-token goes with --via");
   if (signaling === undefined) {
     throw new UsageError("--signaling is missing: the URL of a hub, or ticket; or --via, the URL of a relay");
   }

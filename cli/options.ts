@@ -20,8 +20,8 @@ export interface Library {
 /** Options of every command that opens sockets towards a peer. */
 export const PEER_OPTIONS = {
   boolean: ["json", "help", "loopback"],
-  string: ["signaling", "stun", "token", "transport", "key", "idle"],
-  collect: ["stun"],
+  string: ["signaling", "stun", "token", "transport", "key", "idle", "ca"],
+  collect: ["stun", "ca"],
 } as const;
 
 /** How they are explained. */
@@ -30,6 +30,7 @@ export const PEER_OPTIONS_HELP = `  --signaling URL    the hub: ws://HOST:PORT o
   --token T          the hub's token, if it asks for one
   --transport NAME   how to connect: ice-then-quic, or quic-native, which needs a relay and is chosen where there is one
   --key FILE         who we are: a key made by "identity"; default: a new one each time
+  --ca FILE          authorities, PEM, by which a relay with a name is believed besides the usual ones; may be repeated
   --idle SECONDS     how long a silent peer is waited for; default 30
   --loopback         this machine only: for trying things out
   --json             one JSON object a line on stderr`;
@@ -43,17 +44,19 @@ const KEEP_ALIVES_PER_IDLE_TIMEOUT = 3;
 /** Longest pause between them: below the 30 s after which many NATs forget (RFC 9000 §10.1.2). */
 const MAX_KEEP_ALIVE_MS = 15_000;
 
-/** The part of the library's options that command lines have in common. */
-export function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined): PeerOptions {
+/** The part of the library's options that command lines have in common. Reads the files of `--ca`. */
+export async function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined): Promise<PeerOptions> {
   const token = args.value("token");
   const transport = args.value("transport");
   const stun = args.values("stun");
   const idle = args.value("idle");
+  const caCerts = await Promise.all(args.values("ca").map((path) => Deno.readTextFile(path)));
   return {
     loopback: args.flag("loopback"),
     ...(token === undefined ? {} : { token }),
     ...(transport === undefined ? {} : { transports: [transport] }),
     ...(stun.length === 0 ? {} : { stun }),
+    ...(caCerts.length === 0 ? {} : { caCerts }),
     ...(seed === undefined ? {} : { key: seed }),
     ...(idle === undefined ? {} : { quic: idleSettings(idle) }),
   };

@@ -60,9 +60,17 @@ export async function resolveServer(server: string): Promise<readonly Address[]>
   if (match?.[1] !== undefined || !NAME_PATTERN.test(host)) return [];
   try {
     const found = await lookup(host, { all: true });
-    return found.slice(0, MAX_ADDRESSES).map(({ address }) => addressOf(address, port));
+    return byTurns(found).slice(0, MAX_ADDRESSES).map(({ address }) => addressOf(address, port));
   } catch {
     // An unknown name is a server that is not there: the others are asked all the same.
     return [];
   }
+}
+
+/** RFC 8305 §4: the families take turns, that of the likeliest address first. */
+function byTurns<Found extends { readonly family: number }>(found: readonly Found[]): readonly Found[] {
+  const [likely, others] = [true, false].map((isLikely) =>
+    found.filter(({ family }) => (family === found[0]?.family) === isLikely)
+  );
+  return found.flatMap((_, i) => [likely?.[i], others?.[i]].filter((one) => one !== undefined));
 }

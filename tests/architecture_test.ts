@@ -30,7 +30,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "protocols/http3/": ["protocols/core/", "protocols/quic/"],
   "protocols/masque/": ["protocols/core/", "protocols/quic/", "protocols/http3/"],
   // Names are resolved, and asynchronous shells wait, where sockets and clock are.
-  "io/": ["protocols/core/", "node:dns/promises", "node:timers/promises"],
+  // node:tls has the authorities that the runtime trusts: see ONLY_IN.
+  "io/": ["protocols/core/", "node:dns/promises", "node:timers/promises", "node:tls"],
   // node:crypto hashes the trace: see ONLY_IN.
   "lab/": ["protocols/core/", "io/", "node:crypto"],
   "candidates/": ["protocols/core/", "io/", "protocols/stun/"],
@@ -57,7 +58,8 @@ const ONLY_IN: readonly { readonly what: string; readonly specifier: RegExp; rea
   {
     what: "TCP and HTTP",
     specifier: /^(?:node:(?:net|tls|http|https|http2)|ws)$/,
-    where: ["signaling/websocket.ts", "service/"],
+    // io/authorities.ts asks whom TLS trusts, and connects to nobody.
+    where: ["signaling/websocket.ts", "service/", "io/authorities.ts"],
   },
 ];
 

@@ -14,7 +14,9 @@ import type { PairReport } from "../protocols/ice/types.ts";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../protocols/quic/config.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { Signaling } from "../signaling/channel.ts";
+import type { NamedRelay } from "../signaling/machines.ts";
 import { bindBases } from "./bases.ts";
+import type { ChainVerifier } from "./chain_verifier.ts";
 import { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
 import { DEFAULT_RELAY_POLICY } from "./traversal.ts";
@@ -39,6 +41,10 @@ export interface NodeOptions {
   /** STUN servers as `HOST:PORT`, asked from the start. */
   readonly stunServers: readonly string[];
   readonly resolve: (server: string) => Promise<readonly Address[]>;
+  /** Relays whose addresses are to be found, from the start. */
+  readonly relays?: readonly NamedRelay[];
+  /** See `Node.verifyChain`. */
+  readonly verifyChain?: ChainVerifier;
   readonly protocol: string;
   /** Default {@linkcode DEFAULT_RELAY_POLICY}. */
   readonly relayPolicy?: RelayPolicy;
@@ -88,6 +94,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
     relayPolicy: options.relayPolicy ?? DEFAULT_RELAY_POLICY,
     taMs: options.taMs ?? DEFAULT_TA_MS,
     dialTimeoutMs: options.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,
+    ...(options.verifyChain === undefined ? {} : { verifyChain: options.verifyChain }),
     allowLoopback: options.loopback,
     quic: { ...DEFAULT_TRANSPORT_SETTINGS, keepAliveMs: KEEP_ALIVE_MS, ...options.quic },
     keyLog: options.keyLog,

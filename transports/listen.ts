@@ -90,6 +90,7 @@ export class Listener implements AsyncIterable<Session> {
     signal?.addEventListener("abort", abort, { once: true });
     this.#runner.drain();
     void this.#runner.addStunServers(options.stunServers);
+    void this.#runner.addRelays(options.relays ?? []);
     if (signal?.aborted) this.close();
   }
 

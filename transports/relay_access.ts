@@ -62,25 +62,21 @@ export function relayAccess(text: string, token?: string): RelayAccess | undefin
   return isIpAddress(url.host) ? accessTo(url, [addressOf(url.host, url.port)], token) : undefined;
 }
 
-/**
- * How a relay is reached.
- *
- * @returns `undefined` if its URL is none, or nobody knows its name.
- */
+/** How a relay is reached: its URL may be none that we know, and its name one that nobody knows at the time. */
 export async function findRelay(
   { url: text, token }: NamedRelay,
   resolve: (server: string) => Promise<readonly Address[]>,
-): Promise<RelayAccess | undefined> {
+): Promise<RelayAccess | "unusable" | "unknown"> {
   let url: RelayUrl;
   try {
     url = parseRelayUrl(text);
   } catch {
     // Of a hub's, which may know forms that we do not.
-    return undefined;
+    return "unusable";
   }
   if (isIpAddress(url.host)) return accessTo(url, [addressOf(url.host, url.port)], token);
   const addresses = await resolve(`${url.host}:${url.port}`);
-  return addresses.length === 0 ? undefined : accessTo(url, addresses, token);
+  return addresses.length === 0 ? "unknown" : accessTo(url, addresses, token);
 }
 
 /** Writes what {@linkcode parseRelayUrl} reads. */

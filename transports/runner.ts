@@ -23,6 +23,12 @@ import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
  */
 const MAX_CLOSING_MS = 3000;
 
+/** A relay whose name nobody knows is looked up again after so long, then twice as long, and so on. */
+const MIN_LOOKUP_PAUSE_MS = 1000;
+
+/** The longest pause. */
+const MAX_LOOKUP_PAUSE_MS = 60_000;
+
 /** What a runner needs of its surroundings. */
 export interface RunnerOptions {
   readonly host: Host;
@@ -76,14 +82,26 @@ export class Runner {
     if (!isAnyFound) add([]);
   }
 
-  /** Tells the machine how each relay is reached that can be. */
-  async #addRelays(relays: readonly NamedRelay[]): Promise<void> {
-    await Promise.all(relays.map(async (relay) => {
-      const access = await findRelay(relay, this.#options.resolve);
-      if (access === undefined || this.#abort.signal.aborted) return;
-      this.#options.machine.addRelays([access], this.#options.host.now());
-      this.#driver.drain();
-    }));
+  /** Tells the machine how each relay is reached, as soon as that is known: one whose name is not is looked for again. */
+  async addRelays(relays: readonly NamedRelay[]): Promise<void> {
+    await Promise.all(relays.map((relay) => this.#addRelay(relay)));
+  }
+
+  async #addRelay(relay: NamedRelay): Promise<void> {
+    const { host, machine, onEvent, resolve } = this.#options;
+    const { signal } = this.#abort;
+    for (let pauseMs = MIN_LOOKUP_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, MAX_LOOKUP_PAUSE_MS)) {
+      const found = await findRelay(relay, resolve);
+      if (found === "unusable" || signal.aborted) return;
+      if (found !== "unknown") {
+        machine.addRelays([found], host.now());
+        this.#driver.drain();
+        return;
+      }
+      const reason = `nobody knows the name of the relay ${relay.url.split("#")[0] ?? ""}`;
+      onEvent({ type: "unregistered", retryAt: host.now() + pauseMs, pauseMs, reason }, this);
+      await sleep(pauseMs, { signal }).catch(() => {});
+    }
   }
 
   /** Closes the signaling channel: a caller that is connected needs it no more. */
@@ -117,7 +135,7 @@ export class Runner {
         void this.addStunServers(event.servers);
         break;
       case "relays":
-        void this.#addRelays(event.relays);
+        void this.addRelays(event.relays);
         break;
       case "connection":
         this.#sessions.get(event.connection)?.handleEvent(event.event);

@@ -180,7 +180,9 @@ Deno.test("serve --relay starts without a token on loopback only", async () => {
 Deno.test("options of relays that do not go together are wrong usage", async () => {
   const via = `https://127.0.0.1:9#${"ab".repeat(32)}`;
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
-    [["listen", "--via", "https://relay.example"], /it is not https:\/\/IP:PORT#SHA-256, as serve prints it/],
+    [["listen", "--via", "http://relay.example"], /it is not https:\/\/HOST:PORT#SHA-256, as serve prints it/],
+    [["listen", "--via", via.slice(0, -1)], /what follows # is not a SHA-256 in hexadecimal, of 64 digits/],
+    [["listen", "--via", via, "--via-token", "a", "--via-token", "b"], /once for all relays, or once for each --via/],
     [["listen", "--via", via, "--signaling", "ticket"], /--via needs no --signaling ticket/],
     [["listen", "--via", via, "--name", "bob"], /--name is for the hub: give --signaling besides --via/],
     [["listen", "--via", via, "--transport", "ice-then-quic"], /Cannot use ice-then-quic through a relay/],

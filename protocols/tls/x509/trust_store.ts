@@ -13,16 +13,17 @@ export class TrustStore {
 
   /**
    * @param certificates DER.
+   * @param others Whom to trust besides.
    * @throws {TypeError} If one is not a certificate.
    */
-  constructor(certificates: Iterable<Uint8Array>) {
-    for (const der of certificates) {
-      const certificate = read(der);
-      const key = toHex(certificate.subject);
-      const same = this.#bySubject.get(key);
-      if (same === undefined) this.#bySubject.set(key, [certificate]);
-      else same.push(certificate);
-    }
+  constructor(certificates: Iterable<Uint8Array>, others?: TrustStore) {
+    for (const certificate of others?.all() ?? []) this.#add(certificate);
+    for (const der of certificates) this.#add(read(der));
+  }
+
+  /** All of them. */
+  all(): readonly X509Certificate[] {
+    return [...this.#bySubject.values()].flat();
   }
 
   /** Those that have the name of a certificate's issuer. */
@@ -33,6 +34,13 @@ export class TrustStore {
   /** Whether this very certificate is trusted. */
   has({ subject, der }: X509Certificate): boolean {
     return this.#bySubject.get(toHex(subject))?.some((known) => equalBytes(known.der, der)) ?? false;
+  }
+
+  #add(certificate: X509Certificate): void {
+    const key = toHex(certificate.subject);
+    const same = this.#bySubject.get(key);
+    if (same === undefined) this.#bySubject.set(key, [certificate]);
+    else same.push(certificate);
   }
 }
 
