@@ -50,8 +50,12 @@ export const DEFAULT_CIPHER_SUITES: readonly CipherSuiteName[] = [
   "TLS_AES_256_GCM_SHA384",
 ];
 
-/** The groups to offer when there is no reason for others: the cheapest first. */
-export const DEFAULT_GROUPS: readonly NamedGroupName[] = ["x25519", "secp256r1", "secp384r1"];
+/**
+ * The groups to offer when there is no reason for others. The hybrid goes first: a server takes it from whoever sends its
+ * share, and may ask for it. Which share a client sends unasked is another matter, for that of the hybrid makes of its first
+ * flight two datagrams (`docs/performance.md` has what it costs).
+ */
+export const DEFAULT_GROUPS: readonly NamedGroupName[] = ["X25519MLKEM768", "x25519", "secp256r1", "secp384r1"];
 
 /** The groups a handshake may use. */
 export function groupsOf(config: TlsConfig): readonly NamedGroupName[] {

@@ -7,6 +7,7 @@
 import type { Random } from "../core/random.ts";
 import { EcdhKeyPair } from "../crypto/ecdh.ts";
 import { X25519KeyPair } from "../crypto/x25519.ts";
+import { X25519_MLKEM768 } from "./x25519_mlkem768.ts";
 
 /** The client's half of a key exchange: what it says first. */
 export interface KeyExchange {
@@ -26,7 +27,7 @@ export interface KeyAnswer {
 }
 
 /** The groups there is a row for. */
-export type NamedGroupName = "x25519" | "secp256r1" | "secp384r1";
+export type NamedGroupName = "secp256r1" | "secp384r1" | "x25519" | "X25519MLKEM768";
 
 /** A group: its number on the wire and how each half is made. */
 export interface NamedGroup {
@@ -43,6 +44,7 @@ export const NAMED_GROUPS: Readonly<Record<NamedGroupName, NamedGroup>> = {
   secp256r1: diffieHellman("secp256r1", 0x0017, (random) => EcdhKeyPair.generate("P-256", random)),
   secp384r1: diffieHellman("secp384r1", 0x0018, (random) => EcdhKeyPair.generate("P-384", random)),
   x25519: diffieHellman("x25519", 0x001d, (random) => X25519KeyPair.generate(random)),
+  X25519MLKEM768: X25519_MLKEM768,
 };
 
 /** The group with that number on the wire; `undefined` if there is no row for it. */

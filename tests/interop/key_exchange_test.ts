@@ -20,6 +20,8 @@ import { peerTest, pemFiles } from "./peers.ts";
 import { runtimeClient, runtimeServer } from "./runtime_quic.ts";
 
 const CURVES: readonly NamedGroupName[] = ["secp256r1", "secp384r1"];
+/** First flights of two datagrams. */
+const HYBRID_FIRST: readonly NamedGroupName[] = ["X25519MLKEM768", "x25519"];
 /** As GnuTLS names them. */
 const GNUTLS_NAMES: Readonly<Record<string, string>> = { secp256r1: "SECP256R1", secp384r1: "SECP384R1" };
 
@@ -72,6 +74,48 @@ Deno.test("The runtime's server asks our client, which sends no share, for one (
   const certificate = selfSignedCertificate("Ed25519");
   await using server = runtimeServer(certificate, ALPN);
   await ourClient(server.port, { ...pinningTls(certificate), keyShares: [] }, { exchange: true });
+});
+
+for (const keyShares of [["X25519MLKEM768"], HYBRID_FIRST] as const) {
+  Deno.test(`Our client, which sends ${keyShares.join(" and ")}, and the runtime's server agree`, async () => {
+    const certificate = selfSignedCertificate("Ed25519");
+    await using server = runtimeServer(certificate, ALPN);
+    const tls = { ...pinningTls(certificate), groups: keyShares, keyShares };
+    await ourClient(server.port, tls, { exchange: true });
+  });
+}
+
+Deno.test("Our server asks the runtime's client for a share of X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem-00)", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  await using socket = QuicSocket.server({ ...certificateTls(certificate), groups: ["X25519MLKEM768"] });
+  await Promise.all([
+    serveOne(socket),
+    runtimeClient(socket.port, certificate, { alpn: ALPN, exchange: true }),
+  ]);
+});
+
+peerTest(AIOQUIC_PEER, "Our client, which sends X25519MLKEM768 first, falls back to x25519 with aioquic", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const server = await aioquicServer(files, ALPN);
+  await using _process = server.process;
+  await ourClient(server.port, { ...pinningTls(certificate), keyShares: HYBRID_FIRST }, { exchange: true });
+});
+
+peerTest(NGTCP2_SERVER, "Our client, which sends X25519MLKEM768 first, falls back to x25519 with ngtcp2", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const folder = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${folder}/file`, "content");
+  try {
+    await using server = await ngtcp2Server(files, folder);
+    await using socket = new Http3Socket();
+    const peer = await socket.connect(server.port, { ...http3ClientTls(certificate), keyShares: HYBRID_FIRST });
+    const head = { method: "GET", scheme: "https", authority: "localhost", path: "/file", fields: [] };
+    deepStrictEqual((await peer.fetch(head)).content, new TextEncoder().encode("content"));
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 });
 
 peerTest(NGTCP2_CLIENT, "Our server asks ngtcp2's client for a share of secp384r1 (RFC 8446 §4.1.4)", async () => {

@@ -101,6 +101,20 @@ Deno.test("TlsHandshake takes a share that is there rather than ask for a group 
   strictEqual(helloTypes(pair), "client_hello / server_hello");
 });
 
+Deno.test("TlsHandshake agrees on X25519MLKEM768 where both have it, and falls back to x25519 where one has not", () => {
+  const client: TlsConfig = { ...CLIENT_CONFIG, keyShares: ["X25519MLKEM768", "x25519"] };
+  const agreed = (server: TlsConfig): number | undefined => {
+    const pair = new TlsPair(client, server).run();
+    completes(pair, "hybrid first");
+    strictEqual(helloTypes(pair), "client_hello / server_hello");
+    const hello = decodeMessage(pair.server.sent[0]!.data);
+    if (hello.type !== "server_hello") throw new Error("A ServerHello was expected");
+    return hello.extensions.find((extension) => extension.type === "key_share")?.entries[0]?.group;
+  };
+  strictEqual(agreed(SERVER_CONFIG), 0x11ec);
+  strictEqual(agreed({ ...SERVER_CONFIG, groups: ["secp256r1", "x25519"] }), 0x001d);
+});
+
 Deno.test("TlsHandshake says the second ClientHello as the first, but for the share (RFC 8446 §4.1.2)", () => {
   const pair = new TlsPair(CLIENT_CONFIG, P384_SERVER).run();
   completes(pair, "P-384");
