@@ -29,6 +29,7 @@ export type Extension =
   | { readonly type: "server_name"; readonly hostName: string | undefined }
   | { readonly type: "supported_groups"; readonly groups: readonly number[] }
   | { readonly type: "signature_algorithms"; readonly schemes: readonly number[] }
+  | { readonly type: "signature_algorithms_cert"; readonly schemes: readonly number[] }
   /** One character a byte (RFC 7301 §3.1 makes protocol names opaque bytes). */
   | { readonly type: "application_layer_protocol_negotiation"; readonly protocols: readonly string[] }
   | { readonly type: "client_certificate_type"; readonly certificateTypes: readonly number[] }
@@ -74,7 +75,7 @@ const RULES: ReadonlyMap<number, ExtensionRule> = new Map<number, ExtensionRule>
   [47, { places: ["CH", "CR"] }], // certificate_authorities
   [48, { places: ["CR"] }], // oid_filters
   [49, { places: ["CH"] }], // post_handshake_auth
-  [50, { places: ["CH", "CR"] }], // signature_algorithms_cert
+  [50, { name: "signature_algorithms_cert", places: ["CH", "CR"] }],
   [57, { name: "quic_transport_parameters", places: ["CH", "EE"] }],
 ]);
 
@@ -85,6 +86,7 @@ const CODES: Readonly<Record<ExtensionName, number>> = {
   server_name: 0,
   supported_groups: 10,
   signature_algorithms: 13,
+  signature_algorithms_cert: 50,
   application_layer_protocol_negotiation: 16,
   client_certificate_type: 19,
   server_certificate_type: 20,
@@ -153,6 +155,7 @@ function readBody(reader: Reader, name: ExtensionName, place: ExtensionPlace): E
     case "supported_groups":
       return { type: name, groups: readUint16s(reader, 2, { min: 2, max: 0xffff }) };
     case "signature_algorithms":
+    case "signature_algorithms_cert":
       return { type: name, schemes: readUint16s(reader, 2, { min: 2, max: 0xfffe }) };
     case "application_layer_protocol_negotiation":
       return { type: name, protocols: readProtocols(reader) };
@@ -185,6 +188,7 @@ function writeBody(writer: Writer, extension: Extension, place: ExtensionPlace):
     case "supported_groups":
       return writeUint16s(writer, 2, extension.groups);
     case "signature_algorithms":
+    case "signature_algorithms_cert":
       return writeUint16s(writer, 2, extension.schemes);
     case "application_layer_protocol_negotiation":
       return writeProtocols(writer, extension.protocols);

@@ -3,7 +3,8 @@
  * secrets and other events out. {@linkcode TlsHandshake} puts messages together; the client's and the server's states
  * are in files of their own.
  *
- * Left out: pre-shared keys and 0-RTT, certificate chains (a leaf is pinned, or somebody is asked).
+ * Left out: pre-shared keys and 0-RTT. A chain of certificates is pinned by its first, or judged by whoever answers
+ * `verifyPeer`, with `x509/path.ts`.
  *
  * @module
  */

@@ -15,7 +15,7 @@ import type { Extension, KeyShareEntry } from "./extensions.ts";
 import { TLS_1_3 } from "./messages.ts";
 import type { CertificateRequest } from "./messages.ts";
 import { NAMED_GROUPS } from "./named_groups.ts";
-import { schemesFor, SIGNATURE_SCHEME_CODES } from "./signature_schemes.ts";
+import { CHAIN_SIGNATURE_SCHEMES, schemesFor, SIGNATURE_SCHEME_CODES } from "./signature_schemes.ts";
 import type { SignatureScheme } from "./signature_schemes.ts";
 
 /** The extensions of our first ClientHello, with the key shares we send. */
@@ -28,6 +28,10 @@ export function offeredExtensions(config: TlsConfig, shares: readonly KeyShareEn
     { type: "signature_algorithms", schemes: schemesFor(peer.certificateTypes).map(schemeCode) },
     { type: "application_layer_protocol_negotiation", protocols: applicationProtocols },
   );
+  // RFC 8446 §4.2.3: said only where it differs. Of a certificate that is pinned no signature is looked at.
+  if (peer.certificateTypes.includes("X509") && peer.certificateSha256 === undefined) {
+    extensions.push({ type: "signature_algorithms_cert", schemes: CHAIN_SIGNATURE_SCHEMES });
+  }
   // RFC 7250 §4.1: X.509 alone is what goes without saying.
   const ours = [...new Set(credentials.map((credential) => credential.certificateType))];
   if (ours.includes("RawPublicKey")) {

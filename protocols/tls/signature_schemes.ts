@@ -30,6 +30,17 @@ export const SIGNATURE_SCHEMES: readonly SignatureScheme[] = [
   "rsa_pss_rsae_sha512",
 ];
 
+/**
+ * What may sign certificates, see `x509/path.ts`: besides those above RSASSA-PKCS1-v1_5, which is for certificates alone and
+ * which most authorities with RSA keys use (RFC 8446 §4.2.3): rsa_pkcs1_sha256, rsa_pkcs1_sha384, rsa_pkcs1_sha512.
+ */
+export const CHAIN_SIGNATURE_SCHEMES: readonly number[] = [
+  ...SIGNATURE_SCHEMES.map((scheme) => SIGNATURE_SCHEME_CODES[scheme]),
+  0x0401,
+  0x0501,
+  0x0601,
+];
+
 /** The scheme with that number on the wire; `undefined` if there is no row for it. */
 export function signatureSchemeOf(code: number): SignatureScheme | undefined {
   return SIGNATURE_SCHEMES.find((scheme) => SIGNATURE_SCHEME_CODES[scheme] === code);
