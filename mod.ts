@@ -375,7 +375,7 @@ export async function dial(options: DialOptions): Promise<Session> {
   const callee = parseCallee(options.peer, context.epochMs + host.now());
   if (callee.kind === "relayed") {
     const { address, token, keyId } = callee;
-    const relayed = { address, token, identity: { key: undefined, keyId } };
+    const relayed = { addresses: [address], token, identity: { key: undefined, keyId } };
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
     return await dialWith(node, { caller: new SilentCaller(), relayed });
   }

@@ -6,11 +6,12 @@
  */
 
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
-import type { EndpointConfig } from "../protocols/quic/config.ts";
 import type { CallerEvent, ListenerEvent } from "../signaling/machines.ts";
-import { IceThenQuicAccept } from "./ice_then_quic_accept.ts";
-import { IceThenQuicDial } from "./ice_then_quic_dial.ts";
-import { tlsSettings } from "./tls_settings.ts";
+import { AcceptCalls } from "./accept_calls.ts";
+import { DialCall } from "./dial_call.ts";
+import { IceAcceptWay } from "./ice_accept_way.ts";
+import { IceDialWay } from "./ice_dial_way.ts";
+import { listeningConfig } from "./quic_settings.ts";
 import type { Node, Reception, Target, Traversal } from "./traversal.ts";
 import { TraversalShell } from "./traversal_shell.ts";
 
@@ -26,22 +27,13 @@ export interface IceThenQuic extends Traversal {
 export function iceThenQuic(): IceThenQuic {
   return {
     name: NAME,
-    dial: (target, node) =>
+    dial: (target, node): TraversalShell<CallerEvent> =>
       new TraversalShell(node, target.caller, DEFAULT_ENDPOINT_CONFIG, (shell) => {
-        return new IceThenQuicDial(NAME, target, shell);
+        return new DialCall(target, shell, (call) => [new IceDialWay(target, shell, call)]);
       }),
-    accept: (reception, node) =>
-      new TraversalShell(node, reception.listener, listeningConfig(node), (shell) => {
-        return new IceThenQuicAccept(NAME, reception, shell);
+    accept: (reception, node): TraversalShell<ListenerEvent> =>
+      new TraversalShell(node, reception.listener, listeningConfig(node, node.quic), (shell) => {
+        return new AcceptCalls(reception, shell, (calls) => [new IceAcceptWay(reception, shell, calls)]);
       }),
-  };
-}
-
-/** Nobody is answered but whom an offer or a check has named. */
-function listeningConfig(node: Node): EndpointConfig {
-  return {
-    ...DEFAULT_ENDPOINT_CONFIG,
-    admission: "listed",
-    server: { tls: tlsSettings(node), transport: node.quic },
   };
 }

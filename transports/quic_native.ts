@@ -7,10 +7,11 @@
 
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { CallerEvent, ListenerEvent } from "../signaling/machines.ts";
-import { QuicNativeAccept } from "./quic_native_accept.ts";
-import { QuicNativeDial } from "./quic_native_dial.ts";
-import { traversalSettings } from "./quic_native_settings.ts";
-import { tlsSettings } from "./tls_settings.ts";
+import { AcceptCalls } from "./accept_calls.ts";
+import { DialCall } from "./dial_call.ts";
+import { listeningConfig, traversalSettings } from "./quic_settings.ts";
+import { RelayedAcceptWay } from "./relayed_accept_way.ts";
+import { RelayedDialWay } from "./relayed_dial_way.ts";
 import type { Node, Reception, Target, Traversal } from "./traversal.ts";
 import { TraversalShell } from "./traversal_shell.ts";
 
@@ -28,19 +29,11 @@ export function quicNative(): QuicNative {
     name: NAME,
     dial: (target, node): TraversalShell<CallerEvent> =>
       new TraversalShell(node, target.caller, DEFAULT_ENDPOINT_CONFIG, (shell) => {
-        return new QuicNativeDial(NAME, target, shell);
+        return new DialCall(target, shell, (call) => [new RelayedDialWay(target, shell, call)]);
       }),
-    accept: (reception, node): TraversalShell<ListenerEvent> => {
-      const [relay] = reception.relays;
-      if (relay === undefined) throw new TypeError("Cannot listen with quic-native: name a relay");
-      const config = {
-        ...DEFAULT_ENDPOINT_CONFIG,
-        admission: "listed" as const,
-        server: { tls: tlsSettings(node), transport: traversalSettings(node) },
-      };
-      return new TraversalShell(node, reception.listener, config, (shell) => {
-        return new QuicNativeAccept(NAME, reception, relay, shell);
-      });
-    },
+    accept: (reception, node): TraversalShell<ListenerEvent> =>
+      new TraversalShell(node, reception.listener, listeningConfig(node, traversalSettings(node)), (shell) => {
+        return new AcceptCalls(reception, shell, (calls) => [new RelayedAcceptWay(reception, shell, calls)]);
+      }),
   };
 }

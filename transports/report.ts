@@ -23,9 +23,6 @@ export function explainUnreachable(report: readonly PairReport[], handshakeError
       "way back; one side is behind a NAT that gives every peer another port, the other behind one that lets only " +
       "known ports in. Try another network on one side, or forward a UDP port there";
   }
-  if (report.every(({ remoteType }) => remoteType === "relay")) {
-    return "No direct path: the peer tells only its address at a relay; call it with quic-native";
-  }
   const unreachable = report.filter(({ reason }) => reason !== undefined && reason.startsWith("E"));
   const hasReflexive = report.some(({ remoteType }) => remoteType === "srflx");
   const why = unreachable.length === report.length

@@ -74,10 +74,10 @@ export interface Node {
   readonly keyLog: boolean;
 }
 
-/** A listener's address at a relay, and what opens it. */
+/** A listener's addresses at relays, and what opens them. */
 export interface RelayedTarget {
-  /** Where the relay forwards what comes in to the listener. */
-  readonly address: Address;
+  /** Where relays forward what comes in to the listener: at least one, the first the one to try first. */
+  readonly addresses: readonly Address[];
   /** What the listener wants to see in the first Initials. */
   readonly token: Uint8Array;
   /** Whom TLS has to prove. */

@@ -213,7 +213,7 @@ export class NativeWorld {
       throw new Error(`No ticket; ${this.listener.first("unregistered")?.event.reason ?? "nothing was said"}`);
     }
     const { address, token, keyId } = ticket;
-    return { address, token, identity: { key: undefined, keyId } };
+    return { addresses: [address], token, identity: { key: undefined, keyId } };
   }
 
   /** Dials the ticket at once, from `host`, with a request whose echo is waited for. */

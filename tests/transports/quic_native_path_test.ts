@@ -12,7 +12,7 @@ Deno.test("quic-native: a direct path that is found before the handshake is conf
   const { net, relay } = world;
   // HANDSHAKE_DONE left the listener at 232.5. The probes of 265.5 are answered at 343.
   const { down } = world.natOfA!;
-  const relayed = (): string => world.target.address.toString();
+  const relayed = (): string => String(world.target.addresses[0]);
   down.options = {
     ...down.options,
     drop: ({ source }) => net.now > CALL_AT + 250 && net.now < CALL_AT + 400 && source.toString() === relayed(),

@@ -108,7 +108,7 @@ Deno.test("quic-native: a wrong token meets silence, and the call fails within 1
   world.net.run({ until: CALL_AT });
   const sent: Packet[] = [];
   const { down } = world.natOfA!;
-  const relayed = world.target.address.toString();
+  const relayed = String(world.target.addresses[0]);
   down.options = {
     ...down.options,
     drop: (packet) => packet.source.toString() === relayed && sent.push(packet) < 0,

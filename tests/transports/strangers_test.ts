@@ -6,7 +6,7 @@ import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../proto
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import type { EndpointEvent } from "../../protocols/quic/events.ts";
 import { isStun } from "../../protocols/stun/classify.ts";
-import { BUSY_CODE } from "../../transports/ice_then_quic_accept.ts";
+import { BUSY_CODE } from "../../transports/accept_calls.ts";
 import { rawKeyTls } from "../support/quic_pair.ts";
 import { dialName, keyOf } from "../support/virtual_peers.ts";
 import type { VirtualPeer } from "../support/virtual_peers.ts";

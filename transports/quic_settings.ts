@@ -1,14 +1,14 @@
 /**
- * What both sides of `quic-native` tell QUIC, and which of its paths are relayed.
+ * What both sides of a call tell QUIC.
  *
  * @module
  */
 
-import type { Address } from "../protocols/core/address.ts";
-import type { Base } from "../protocols/core/machine.ts";
 import { sha256 } from "../protocols/crypto/hash.ts";
-import type { TransportSettings } from "../protocols/quic/config.ts";
+import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
+import type { EndpointConfig, TransportSettings } from "../protocols/quic/config.ts";
 import type { Call } from "../signaling/machines.ts";
+import { tlsSettings } from "./tls_settings.ts";
 import type { Node } from "./traversal.ts";
 
 /** As long as the secret of a ticket. */
@@ -16,6 +16,11 @@ const TOKEN_BYTES = 16;
 
 /** Requests a listener takes in one round: each may cost nine small probes. */
 const CONCURRENCY_LIMIT = 8;
+
+/** Of a listener: nobody is answered but whom an offer or a check has named, or who shows a token. */
+export function listeningConfig(node: Node, transport: TransportSettings): EndpointConfig {
+  return { ...DEFAULT_ENDPOINT_CONFIG, admission: "listed", server: { tls: tlsSettings(node), transport } };
+}
 
 /** Connections that look for a direct path, and tell each other where they come from. */
 export function traversalSettings(node: Node): TransportSettings {
@@ -37,12 +42,4 @@ export function callToken(call: Call, side: "caller" | "listener"): Uint8Array {
     : [call.remoteCredentials, call.localCredentials];
   const text = `traverse 1 relayed call\0${caller.password}\0${listener.password}`;
   return sha256(new TextEncoder().encode(text)).subarray(0, TOKEN_BYTES);
-}
-
-/** Whether packets on the path pass through the relay: out of our tunnel, or to the peer's address there. */
-export function isRelayedPath(
-  { base, remote }: { readonly base: Base; readonly remote: Address },
-  relayedAddress: Address | undefined,
-): boolean {
-  return base.kind === "tunnel" || remote === relayedAddress;
 }

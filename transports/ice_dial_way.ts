@@ -1,0 +1,187 @@
+/**
+ * The way of `ice-then-quic`, calling: checks the pairs of both sides' addresses and dials QUIC on the socket and path that
+ * a check has shown to be open (draft-seemann-quic-nat-traversal-02 §3). The caller is the QUIC client whatever becomes of
+ * ICE roles.
+ *
+ * @module
+ */
+
+import type { SocketError } from "../io/host.ts";
+import type { Address } from "../protocols/core/address.ts";
+import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
+import { unreachable } from "../protocols/core/unreachable.ts";
+import type { IceEvent, PairReport } from "../protocols/ice/types.ts";
+import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { Call, CallerEvent } from "../signaling/machines.ts";
+import { Attempts } from "./attempts.ts";
+import type { DialCall } from "./dial_call.ts";
+import { earlyTargets } from "./early_dial.ts";
+import { IceCall } from "./ice_call.ts";
+import { explainUnreachable } from "./report.ts";
+import type { Target } from "./traversal.ts";
+import type { TraversalShell } from "./traversal_shell.ts";
+import type { DialWay, Findings, PathKey } from "./ways.ts";
+
+/** Open paths that are handed on, at most: the first are the best. */
+const MAX_OPEN_PATHS = 4;
+
+/** Checks, and the handshakes on what they open. */
+export class IceDialWay implements DialWay {
+  readonly transport = "ice-then-quic";
+  readonly offersAddresses = true;
+  readonly relayed: readonly Address[] = [];
+  readonly #target: Target;
+  readonly #shell: TraversalShell<CallerEvent>;
+  readonly #call: DialCall;
+  readonly #attempts: Attempts;
+  /** From the peer's answer on. */
+  #ice: IceCall | undefined;
+  /** Whether the peer has told nothing but its addresses at relays. */
+  #isRelayedOnly = false;
+  /** The peer's addresses that lead to it without a relay. */
+  #remote: readonly RemoteCandidate[] = [];
+  #isChecked = false;
+  #hasFailed = false;
+  /** Whether the session is there: no other attempt is begun. */
+  #isOver = false;
+  #openPaths: PathKey[] = [];
+  #lastHandshakeError: string | undefined;
+
+  constructor(target: Target, shell: TraversalShell<CallerEvent>, call: DialCall) {
+    this.#target = target;
+    this.#shell = shell;
+    this.#call = call;
+    this.#attempts = new Attempts(shell);
+  }
+
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  get isHopeless(): boolean {
+    if (this.#ice === undefined || this.#isRelayedOnly) return true;
+    // A handshake that is under way may still come through: its own timers decide.
+    return this.#hasFailed && !this.#attempts.isAnyAnswered;
+  }
+
+  begin(_now: number): void {
+    // Without the peer's answer there is nobody to send to.
+  }
+
+  /** Checks begin, and with them the early attempts. */
+  answer(call: Call, now: number): void {
+    const { patient } = this.#target;
+    const handle = (event: IceEvent, at: number): void => this.#onIce(event, at);
+    this.#ice = new IceCall(this.#shell.mux, this.#shell.node, call, { role: "controlling", patient, now }, handle);
+    this.#ice.addLocal(this.#call.candidates, now);
+    this.addRemote(call.candidates, now);
+    if (this.#shell.gathering.isDone) this.#ice.endOfLocal(now);
+  }
+
+  addRemote(candidates: readonly RemoteCandidate[], now: number): void {
+    // An address at a relay is the other way's: QUIC goes there without any check.
+    this.#remote = candidates.filter(({ type }) => type !== "relay");
+    this.#isRelayedOnly = this.#remote.length === 0 && candidates.length > 0;
+    this.#ice?.addRemote(this.#remote, now);
+    this.#dialEarly(now);
+  }
+
+  addLocal(candidate: LocalCandidate, now: number): void {
+    this.#ice?.addLocal([candidate], now);
+    this.#dialEarly(now);
+  }
+
+  removeLocal(candidate: LocalCandidate, now: number): void {
+    this.#ice?.removeLocal(candidate, now);
+  }
+
+  endOfLocal(now: number): void {
+    this.#ice?.endOfLocal(now);
+  }
+
+  handleSocketError(error: SocketError, now: number): void {
+    this.#ice?.handleSocketError(error, now);
+  }
+  has(connection: QuicConnection): boolean {
+    return this.#attempts.get(connection) !== undefined;
+  }
+
+  isProven(connection: QuicConnection): boolean {
+    return this.#attempts.get(connection)?.isOpen === true;
+  }
+
+  onClosed(connection: QuicConnection, reason: string): void {
+    this.#attempts.delete(connection);
+    this.#lastHandshakeError = reason;
+  }
+
+  /** The agent goes on answering the checks of the peer, which may still be under way. */
+  win(session: QuicConnection, now: number): void {
+    this.#isOver = true;
+    const attempt = this.#attempts.get(session);
+    this.#attempts.settle(session);
+    if (attempt !== undefined) this.#ice?.nominate(attempt.base, attempt.remote, now);
+  }
+
+  lose(): Findings {
+    this.stop();
+    return { openPaths: this.#openPaths, wayBack: undefined };
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#ice?.stop();
+    this.#attempts.settle();
+  }
+
+  explain(): string | undefined {
+    if (this.#ice === undefined) return undefined;
+    if (this.#isRelayedOnly) {
+      return "No direct path: the peer tells only its address at a relay; call it with quic-native";
+    }
+    return explainUnreachable(this.#ice.report(), this.#lastHandshakeError);
+  }
+
+  report(): readonly PairReport[] {
+    return this.#ice?.report() ?? [];
+  }
+
+  get timeoutAt(): number {
+    return this.#attempts.timeoutAt;
+  }
+
+  onTimeout(now: number): void {
+    this.#attempts.onTimeout(now);
+  }
+
+  #dialEarly(now: number): void {
+    if (this.#ice === undefined || this.#isChecked || this.#target.patient) return;
+    for (const { base, remote } of earlyTargets(this.#call.candidates, this.#remote)) {
+      this.#attempts.knock(base, remote, now);
+    }
+  }
+
+  #onIce(event: IceEvent, now: number): void {
+    switch (event.type) {
+      case "authenticatedCheck":
+        if (this.#isOver) return;
+        this.#isChecked = true;
+        this.#call.onChecked(now);
+        this.#attempts.pathOpened(event.base, event.remote, event.rttMs, now);
+        return;
+      case "valid":
+        if (this.#openPaths.length < MAX_OPEN_PATHS) this.#openPaths.push(event.pair);
+        return;
+      case "failed":
+        if (this.#isOver) return;
+        this.#hasFailed = true;
+        this.#call.onHopeless();
+        return;
+      case "nominated":
+      case "roleChanged":
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+}
