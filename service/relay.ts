@@ -12,11 +12,11 @@ import type { Random } from "../protocols/core/random.ts";
 import { Ed25519PublicKey } from "../protocols/crypto/ed25519.ts";
 import { HTTP3_ERROR, type Http3ErrorName } from "../protocols/http3/errors.ts";
 import type { Http3Event } from "../protocols/http3/events.ts";
-import { type RequestHead, singleField } from "../protocols/http3/message.ts";
-import { readBindRequest } from "../protocols/masque/bind_request.ts";
+import { type RequestHead, type ResponseHead, singleField } from "../protocols/http3/message.ts";
 import { BoundPort, type PortPolicy } from "../protocols/masque/bound_port.ts";
 import { HTTP3_ALPN, REPLACED_ERROR, TUNNEL_TRANSPORT_SETTINGS } from "../protocols/masque/config.ts";
 import { KEY_PROOF_FIELD, keyProofMessage, parseKeyProof } from "../protocols/masque/key_proof.ts";
+import { proxyErrorResponse, readUdpRequest } from "../protocols/masque/udp_request.ts";
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
@@ -32,6 +32,9 @@ import { authorize, type RelayAccess } from "./relay_token.ts";
 
 /** Connections of a relay, with tunnels and without; one more gets no answer. */
 const MAX_CONNECTIONS = 4096;
+
+/** RFC 9110 §15.5.2. */
+const UNAUTHORIZED: ResponseHead = { status: 401, fields: [["www-authenticate", "Bearer"]] };
 
 /** What a relay is told. */
 export interface RelayOptions {
@@ -68,6 +71,7 @@ export type RelayCounter =
   | "refused_access"
   | "refused_limit"
   | "refused_request"
+  | "refused_target"
   | "refused_connections"
   | "closed_unused"
   | "dropped_kept"
@@ -280,28 +284,34 @@ export class Relay implements Machine<RelayEvent> {
   #onRequest(client: RelayClient, streamId: number, request: RequestHead): void {
     if (isSignalRequest(request)) return this.#onSignal(client, streamId, request);
     const { http3, quic } = client;
-    const verdict = readBindRequest(request);
-    if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.status, "refused_request");
+    const verdict = readUdpRequest(request);
+    if (verdict.type === "refused") return this.#refuse(client, streamId, verdict.response, "refused_request");
     const { access, epochMs } = this.#options;
     const user = authorize(
       access,
       { token: verdict.token, proveKey: () => provedKey(request, quic) },
       epochMs + this.#now,
     );
-    if (user === undefined) return this.#refuse(client, streamId, 401, "refused_access");
-    const { base, remote } = quic.path;
-    const owner = user.publicKey?.toBase64();
+    if (user === undefined) return this.#refuse(client, streamId, UNAUTHORIZED, "refused_access");
+    const target = verdict.type === "target" ? verdict.target : undefined;
+    const place = this.#placeFor(client, target);
+    if (typeof place !== "string") return this.#refuse(client, streamId, place, "refused_target");
+    const payer = user.publicKey?.toBase64();
+    // Nobody is told the address of a port for one target: there is nothing to keep it for.
+    const owner = target === undefined ? payer : undefined;
     const isKept = owner !== undefined && this.#ports.ofOwner(owner) !== undefined;
-    const port = this.#ports.allot({ owner, remote, localHost: base.local.host }, this.#now);
+    const port = this.#ports.allot({ owner, payer, remote: quic.path.remote, localHost: place }, this.#now);
     if (typeof port === "string") {
       const status = port === "too many ports for the address" ? 429 : 503;
-      return this.#refuse(client, streamId, status, "refused_limit");
+      return this.#refuse(client, streamId, { status, fields: [] }, "refused_limit");
     }
     this.#replace(port);
     const publicAddress = this.#options.publicHost === undefined
       ? port.base.local
       : addressOf(this.#options.publicHost, port.base.local.port);
-    const tunnel = new BoundPort({ http3, streamId, base: port.base, publicAddress, policy: this.#policyOf(port) });
+    const policy = this.#policyOf(port);
+    const common = { http3, streamId, base: port.base, publicAddress, policy };
+    const tunnel = new BoundPort(target === undefined ? common : { ...common, target });
     port.tunnel = tunnel;
     this.#holders.set(tunnel, client);
     client.ports.set(streamId, port);
@@ -330,6 +340,21 @@ export class Relay implements Machine<RelayEvent> {
     client.signals.set(streamId, signal);
     this.#signals++;
     this.#clients.update(client, this.#now);
+  }
+
+  /**
+   * The host that a port is to be bound to: where the client is, or for one target any of that family.
+   *
+   * @returns Why there is none, as a response (RFC 9298 §7, RFC 9209 §2.3).
+   */
+  #placeFor({ quic }: RelayClient, target: Address | undefined): string | ResponseHead {
+    const { local } = quic.path.base;
+    if (target === undefined) return local.host;
+    const refusal = refuseTarget(target, this.#place);
+    if (refusal !== undefined) return proxyErrorResponse("destination_ip_prohibited", refusal);
+    if (target.family === local.family) return local.host;
+    const base = this.#options.bases.find((other) => other.local.family === target.family);
+    return base?.local.host ?? proxyErrorResponse("destination_ip_unroutable", `no IPv${target.family} here`);
   }
 
   /** A key that comes again, before its old connection has timed out, takes its port with it. */
@@ -364,10 +389,9 @@ export class Relay implements Machine<RelayEvent> {
     };
   }
 
-  #refuse(client: RelayClient, streamId: number, status: number, counter: RelayCounter): void {
+  #refuse(client: RelayClient, streamId: number, response: ResponseHead, counter: RelayCounter): void {
     this.#count(counter);
-    const fields = status === 401 ? [["www-authenticate", "Bearer"] as const] : [];
-    client.http3.respond(streamId, { status, fields }, { isEnd: true });
+    client.http3.respond(streamId, response, { isEnd: true });
     client.http3.stopReading(streamId);
   }
 

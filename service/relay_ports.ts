@@ -36,7 +36,10 @@ export interface RelayPort {
 
 /** Who asks for a port. */
 export interface PortRequest {
+  /** The key that the port is kept for. */
   readonly owner: string | undefined;
+  /** The key whose day it uses. */
+  readonly payer: string | undefined;
   /** The tunnel's address. */
   readonly remote: Address;
   /** Where the port is to be: a host of the relay. */
@@ -101,7 +104,7 @@ export class RelayPorts {
   }
 
   /** A port for whoever asks: the one they have, or a new one. */
-  allot({ owner, remote, localHost }: PortRequest, now: number): RelayPort | PortRefusal {
+  allot({ owner, payer, remote, localHost }: PortRequest, now: number): RelayPort | PortRefusal {
     const own = owner === undefined ? undefined : this.#byOwner.get(owner);
     if (own !== undefined) {
       this.#kept.delete(own);
@@ -116,7 +119,7 @@ export class RelayPorts {
     if (base === undefined) return "no port is free";
     const { bytesPerDay, portsPerAddress } = this.#limits;
     const days = {
-      ofKey: owner === undefined ? new DailyQuota(bytesPerDay, now) : this.#day(`key ${owner}`, bytesPerDay, now),
+      ofKey: payer === undefined ? new DailyQuota(bytesPerDay, now) : this.#day(`key ${payer}`, bytesPerDay, now),
       ofAddress: this.#day(`address ${source}`, portsPerAddress * bytesPerDay, now),
     };
     const traffic = new PortTraffic(this.#limits, days, now);

@@ -1,6 +1,6 @@
 /**
  * The heads of a bind request and its response: extended CONNECT for `connect-udp` (RFC 9298 §3) with `connect-udp-bind`
- * (draft-ietf-masque-connect-udp-listen-13). A tunnel to one fixed target is not offered.
+ * (draft-ietf-masque-connect-udp-listen-13). How a proxy reads requests is in `udp_request.ts`.
  *
  * @module
  */
@@ -44,30 +44,7 @@ export function bindRequest({ authority, token, path = BIND_PATH, fields = [] }:
   };
 }
 
-/** What a proxy makes of a request. */
-export type BindRequestVerdict =
-  | { readonly type: "bind"; readonly token: string | undefined }
-  /** What to answer instead. */
-  | { readonly type: "refused"; readonly status: number };
-
-/** Reads a request at the proxy. */
-export function readBindRequest(request: RequestHead): BindRequestVerdict {
-  const target = TEMPLATE.exec(request.path ?? "");
-  if (target === null) return refused(404);
-  // RFC 9298 §3.2, RFC 9220 §3: other protocols are not ours, and other methods do not open tunnels.
-  if (request.method !== "CONNECT") return refused(405);
-  if (request.protocol !== "connect-udp") return refused(501);
-  const [host, port] = [decode(target[1]), decode(target[2])];
-  if (host === undefined || port === undefined) return refused(400);
-  // One wildcard without the other is malformed.
-  if ((host === "*") !== (port === "*")) return refused(400);
-  if (host !== "*") return refused(501);
-  // Without the field it would be a tunnel to a target that cannot be.
-  if (!isTrueItem(singleField(request.fields, "connect-udp-bind"))) return refused(400);
-  return { type: "bind", token: bearerToken(request.fields) };
-}
-
-/** The head that grants it. */
+/** The head that grants a request. */
 export function bindResponse(publicAddresses: readonly Address[]): ResponseHead {
   return {
     status: 200,
@@ -93,24 +70,4 @@ export function readBindResponse({ status, fields }: ResponseHead): readonly Add
   } catch {
     return "the proxy tells a public address that is none";
   }
-}
-
-/** `Bearer` credentials: RFC 6750 §2.1; the scheme's name has no case (RFC 9110 §11.1). */
-function bearerToken(fields: readonly Field[]): string | undefined {
-  const value = singleField(fields, "authorization") ?? singleField(fields, "proxy-authorization");
-  return value === undefined ? undefined : /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(value)?.[1];
-}
-
-const TEMPLATE = /^\/\.well-known\/masque\/udp\/([^/?#]+)\/([^/?#]+)\/$/;
-
-function decode(text: string | undefined): string | undefined {
-  try {
-    return decodeURIComponent(text ?? "");
-  } catch {
-    return undefined;
-  }
-}
-
-function refused(status: number): BindRequestVerdict {
-  return { type: "refused", status };
 }

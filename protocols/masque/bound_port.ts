@@ -12,8 +12,10 @@ import type { Http3ErrorName } from "../http3/errors.ts";
 import type { Http3Event } from "../http3/events.ts";
 import { Fifo } from "../quic/fifo.ts";
 import { bindResponse } from "./bind_request.ts";
+import { ContextTable } from "./contexts.ts";
 import type { TunnelPayload } from "./payload.ts";
 import { type TunnelDropReason, TunnelStream } from "./tunnel_stream.ts";
+import { TARGET_RESPONSE } from "./udp_request.ts";
 
 /** Datagrams that came in capsules and wait to be sent; one more drops the oldest. */
 const MAX_CAPSULE_DATAGRAMS = 32;
@@ -27,6 +29,8 @@ export interface BoundPortOptions {
   readonly base: Base;
   /** How others reach it. */
   readonly publicAddress: Address;
+  /** A tunnel to this address and no other (RFC 9298 §3), which the policy has been asked about. Absent: a bound one. */
+  readonly target?: Address;
   readonly policy: PortPolicy;
 }
 
@@ -56,14 +60,15 @@ export class BoundPort {
   #isOpen = true;
 
   /** Grants the request. */
-  constructor({ http3, streamId, base, publicAddress, policy }: BoundPortOptions) {
+  constructor({ http3, streamId, base, publicAddress, target, policy }: BoundPortOptions) {
     this.base = base;
     this.publicAddress = publicAddress;
     this.streamId = streamId;
     this.#http3 = http3;
     this.#policy = policy;
-    this.#stream = new TunnelStream(http3, streamId, "proxy");
-    http3.respond(streamId, bindResponse([publicAddress]));
+    const contexts = target === undefined ? new ContextTable("proxy") : ContextTable.toTarget(target);
+    this.#stream = new TunnelStream(http3, streamId, contexts);
+    http3.respond(streamId, target === undefined ? bindResponse([publicAddress]) : TARGET_RESPONSE);
   }
 
   /** Whether the tunnel exists. */

@@ -49,6 +49,7 @@ export class ContextTable {
   readonly #byTarget = new Map<Address, OpenContext>();
   readonly #usedByPeer = new RangeSet();
   readonly #capsules = new Fifo<CompressionCapsule>();
+  #isFixed = false;
   #uncompressed: OpenContext | undefined;
   #nextId: number;
 
@@ -57,6 +58,22 @@ export class ContextTable {
     this.#maxContexts = maxContexts;
     // RFC 9298 §4: clients allocate even IDs, proxies odd ones.
     this.#nextId = role === "client" ? 2 : 1;
+  }
+
+  /**
+   * The table of a tunnel to one target: the context with the number 0, which neither opens nor closes (RFC 9298 §4). Others
+   * are nothing to such a tunnel, nor are capsules about them.
+   */
+  static toTarget(target: Address): ContextTable {
+    const table = new ContextTable("proxy");
+    table.#isFixed = true;
+    table.#add(makeContext(0, target, false));
+    return table;
+  }
+
+  /** Whether its one context is all there will be. */
+  get isFixed(): boolean {
+    return this.#isFixed;
   }
 
   /** Contexts that are open. */

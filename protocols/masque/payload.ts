@@ -53,10 +53,12 @@ export class PayloadCodec {
     reader.reset(bytes, start);
     try {
       const id = readVarint(reader);
-      if (id === 0) throw malformed("A datagram is of context 0, which a tunnel without target does not have");
       const context = this.#contexts.find(id);
-      // Closed, or its capsule is still to come: RFC 9298 §4 lets it be dropped.
-      if (context === undefined) return "unknown context";
+      if (context === undefined) {
+        if (id === 0) throw malformed("A datagram is of context 0, which a tunnel without target does not have");
+        // Closed, or its capsule is still to come: RFC 9298 §4 lets it be dropped.
+        return "unknown context";
+      }
       let remote = context.target;
       if (remote === undefined) {
         const version = readIpVersion(reader);

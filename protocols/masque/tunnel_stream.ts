@@ -15,7 +15,7 @@ import {
   encodeCompressionCapsule,
   malformed,
 } from "./compression_capsule.ts";
-import { type Context, ContextTable, type TunnelRole } from "./contexts.ts";
+import type { Context, ContextTable } from "./contexts.ts";
 import { MAX_PREFIX_BYTES, MAX_UDP_PAYLOAD_BYTES, PayloadCodec, type TunnelPayload } from "./payload.ts";
 
 /** Longest value of a capsule that we look at: a DATAGRAM capsule with the largest payload of UDP. */
@@ -52,10 +52,10 @@ export class TunnelStream {
   #unsent: Uint8Array | undefined;
   #fault: TunnelFault | undefined;
 
-  constructor(http3: Http3Connection, streamId: number, role: TunnelRole, maxContexts?: number) {
+  constructor(http3: Http3Connection, streamId: number, contexts: ContextTable) {
     this.#http3 = http3;
     this.#streamId = streamId;
-    this.contexts = new ContextTable(role, maxContexts);
+    this.contexts = contexts;
     this.#codec = new PayloadCodec(this.contexts);
   }
 
@@ -93,6 +93,8 @@ export class TunnelStream {
             if (payload !== undefined) onPayload(payload);
             continue;
           }
+          // RFC 9297 §3.2: to a tunnel with one target these are capsules that mean nothing.
+          if (this.contexts.isFixed) continue;
           const decoded = decodeCompressionCapsule(capsule);
           if (decoded !== undefined) this.contexts.handle(decoded, mayAssign);
           this.flush();

@@ -15,7 +15,7 @@ import { Fifo } from "../quic/fifo.ts";
 import { bindRequest, type BindRequestOptions, readBindResponse } from "./bind_request.ts";
 import { formatKeyProof, KEY_PROOF_FIELD, type ProvableKey } from "./key_proof.ts";
 import { REPLACED_ERROR } from "./config.ts";
-import { type Context, MAX_OPEN_CONTEXTS } from "./contexts.ts";
+import { type Context, ContextTable, MAX_OPEN_CONTEXTS } from "./contexts.ts";
 import { type TunnelDropReason, TunnelStream } from "./tunnel_stream.ts";
 
 /** A context not used for so long makes room for one of another address. */
@@ -203,7 +203,7 @@ export class UdpTunnel {
     const proof = key === undefined ? [] : [[KEY_PROOF_FIELD, formatKeyProof(key, this.#http3.quic)] as const];
     const streamId = this.#http3.request(bindRequest({ ...this.#options, fields: [...fields, ...proof] }));
     if (streamId === undefined) return;
-    const stream = new TunnelStream(this.#http3, streamId, "client");
+    const stream = new TunnelStream(this.#http3, streamId, new ContextTable("client"));
     this.#state = { name: "asked", streamId, stream };
     // RFC 9298 §3.2 lets capsules go ahead of the response.
     stream.contexts.assign(undefined);

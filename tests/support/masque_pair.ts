@@ -63,11 +63,13 @@ export class PortEnd {
   port: BoundPort | undefined;
   readonly sent: Datagram[] = [];
 
-  constructor(pair: Pair, end: Http3End, policy: Partial<PortPolicy> = {}) {
+  /** @param target Of a tunnel to one target. */
+  constructor(pair: Pair, end: Http3End, policy: Partial<PortPolicy> = {}, target?: Address) {
     this.end = end;
     end.onEvent = (event) => {
       if (event.type === "request") {
         this.port = new BoundPort({
+          ...(target === undefined ? {} : { target }),
           http3: end.http3,
           streamId: event.streamId,
           base: PORT_BASE,
@@ -100,7 +102,7 @@ export function tunnelPair(policy: Partial<PortPolicy> = {}): { pair: Pair; clie
 }
 
 /** A proxy of ours and a client that asks as it should, and then writes and sends what a test says. */
-export function rawClient(policy: Partial<PortPolicy> = {}): {
+export function rawClient(policy: Partial<PortPolicy> = {}, target?: Address): {
   pair: Pair;
   proxy: PortEnd;
   client: Http3End;
@@ -109,7 +111,7 @@ export function rawClient(policy: Partial<PortPolicy> = {}): {
   sendDatagram(hex: string): void;
 } {
   const { pair, client, server } = http3Pair({ transport: TUNNEL_TRANSPORT_SETTINGS });
-  const proxy = new PortEnd(pair, server, policy);
+  const proxy = new PortEnd(pair, server, policy, target);
   const streamId = client.http3.request(bindRequest({ authority: "relay.example" }));
   if (streamId === undefined) throw new Error("There is no stream for the request");
   pair.runUntil(() => client.of("response").length === 1);
