@@ -8,7 +8,7 @@ import { equalBytes } from "../core/bytes.ts";
 import type { Random } from "../core/random.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { AeadBackend } from "../crypto/aead.ts";
-import { TlsAlert } from "../tls/alerts.ts";
+import { HandshakeViolation, TlsAlert } from "../tls/alerts.ts";
 import type { TlsConfig } from "../tls/config.ts";
 import type { EncryptionLevel, TlsEvent, Verdict } from "../tls/events.ts";
 import { TlsHandshake } from "../tls/handshake.ts";
@@ -92,7 +92,7 @@ export class Handshake {
   /**
    * A CRYPTO frame came in.
    *
-   * @throws {TransportError} CRYPTO_BUFFER_EXCEEDED, or CRYPTO_ERROR with the alert of TLS.
+   * @throws {TransportError} CRYPTO_BUFFER_EXCEEDED, CRYPTO_ERROR with the alert of TLS, or PROTOCOL_VIOLATION.
    */
   onCrypto(space: PacketSpace, offset: number, data: Uint8Array): void {
     space.cryptoReceive.receive(offset, data);
@@ -171,6 +171,9 @@ export class Handshake {
     try {
       call(argument);
     } catch (error) {
+      if (error instanceof HandshakeViolation) {
+        throw new TransportError("PROTOCOL_VIOLATION", error.message, { frameType: 0x06 });
+      }
       if (!(error instanceof TlsAlert)) throw error;
       throw new TransportError(TRANSPORT_ERROR.CRYPTO_ERROR + error.code, error.message, { frameType: 0x06 });
     }

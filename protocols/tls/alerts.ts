@@ -1,5 +1,6 @@
 /**
- * Alerts: how a handshake fails (RFC 8446 §6). QUIC carries one as the error code 0x0100 + its number (RFC 9001 §4.8).
+ * Alerts: how a handshake fails (RFC 8446 §6). QUIC carries one as the error code 0x0100 + its number (RFC 9001 §4.8), and has
+ * some rules of its own about messages, whose breach no alert stands for.
  *
  * @module
  */
@@ -57,4 +58,14 @@ export class TlsAlert extends Error {
     this.alert = alert;
     this.code = ALERT_CODES[alert];
   }
+}
+
+/**
+ * The peer broke a rule about messages that is not of TLS but of QUIC: the connection closes with PROTOCOL_VIOLATION
+ * (RFC 9001 §4.1.3, §4.4, §4.6.1, §8.4).
+ *
+ * Thrown where a {@linkcode TlsAlert} may be.
+ */
+export class HandshakeViolation extends Error {
+  override readonly name = "HandshakeViolation";
 }

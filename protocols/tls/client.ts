@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from "../core/random.ts";
-import { TlsAlert } from "./alerts.ts";
+import { HandshakeViolation, TlsAlert } from "./alerts.ts";
 import type { CertificateType } from "./certificates.ts";
 import { CIPHER_SUITES } from "./cipher_suites.ts";
 import type { CipherSuite } from "./cipher_suites.ts";
@@ -166,8 +166,11 @@ export class ClientSide implements HandshakeSide {
         if (message.type === "finished") return this.#onFinished(state, message, bytes);
         break;
       case "complete":
-        // RFC 9001 §4.4: no post-handshake authentication; tickets are the only thing a server may still say.
+        // Tickets are the only thing a server may still say.
         if (message.type === "new_session_ticket") return checkTicket(message);
+        if (message.type === "certificate_request") {
+          throw new HandshakeViolation("CertificateRequest after the handshake"); // RFC 9001 §4.4
+        }
         break;
       case "start":
       case "awaitVerdict":
@@ -385,6 +388,6 @@ export class ClientSide implements HandshakeSide {
 function checkTicket(message: NewSessionTicket): void {
   const early = message.extensions.find((extension) => extension.type === "early_data");
   if (early !== undefined && early.maxEarlyDataBytes !== QUIC_MAX_EARLY_DATA_BYTES) {
-    throw new TlsAlert("illegal_parameter", "A ticket that limits early data");
+    throw new HandshakeViolation("A ticket that limits early data");
   }
 }

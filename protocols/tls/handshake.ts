@@ -10,7 +10,7 @@
  */
 
 import type { Random } from "../core/random.ts";
-import { TlsAlert } from "./alerts.ts";
+import { HandshakeViolation, TlsAlert } from "./alerts.ts";
 import { ClientSide } from "./client.ts";
 import { checkTlsConfig } from "./config.ts";
 import type { TlsConfig } from "./config.ts";
@@ -25,8 +25,8 @@ import { ServerSide } from "./server.ts";
 /**
  * One handshake.
  *
- * Taking in: `start`, `handleCrypto`, `provideSignature`, `provideVerdict`; each may throw a {@linkcode TlsAlert}, with
- * which the connection has to be closed; from then on nothing is taken any more. Giving out: `pollEvent` and
+ * Taking in: `start`, `handleCrypto`, `provideSignature`, `provideVerdict`; each may throw a {@linkcode TlsAlert} or
+ * a {@linkcode HandshakeViolation}, with which the connection has to be closed; from then on nothing is taken any more. Giving out: `pollEvent` and
  * `pollCrypto`, to be drained after each of those, events first, for they hold the keys that the data needs.
  */
 export class TlsHandshake {
@@ -55,13 +55,15 @@ export class TlsHandshake {
    *
    * @param data Borrowed until the call returns; may hold parts of messages, or several.
    * @throws {TlsAlert} If the peer broke a rule or is not whom we accept.
+   * @throws {HandshakeViolation} If the rule was one of QUIC.
    */
   handleCrypto(level: EncryptionLevel, data: Uint8Array): void {
     if (this.#hasFailed || data.length === 0) return;
     this.#guard(() => {
-      // RFC 9001 §4.1.3: nothing more comes at a level that was left, and keys for the next come from us.
+      // RFC 9001 §4.1.3: nothing more comes at a level that was left, and keys for the next come from us; nor does anything
+      // come with early data (§8.3).
       if (level !== this.#side.readLevel) {
-        throw new TlsAlert("unexpected_message", `Handshake data at level ${level}, not ${this.#side.readLevel}`);
+        throw new HandshakeViolation(`Handshake data at level ${level}, not ${this.#side.readLevel}`);
       }
       this.#buffer.add(data);
       this.#takeMessages();
@@ -130,9 +132,9 @@ export class TlsHandshake {
       if (bytes === undefined) return;
       const level = this.#side.readLevel;
       this.#side.handleMessage(decodeMessage(bytes), bytes);
-      // RFC 8446 §5.1: messages do not span a change of keys, and none may share its bytes with one.
+      // RFC 8446 §5.1: messages do not span a change of keys. RFC 9001 §4.1.3 has the code for it.
       if (this.#side.readLevel !== level && this.#buffer.bufferedBytes > 0) {
-        throw new TlsAlert("unexpected_message", `Handshake data after the last message of level ${level}`);
+        throw new HandshakeViolation(`Handshake data after the last message of level ${level}`);
       }
     }
   }
@@ -141,7 +143,7 @@ export class TlsHandshake {
     try {
       action();
     } catch (error) {
-      if (error instanceof TlsAlert) {
+      if (error instanceof TlsAlert || error instanceof HandshakeViolation) {
         this.#hasFailed = true;
         this.#buffer.clear();
       }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { TlsAlert } from "./alerts.ts";
+import { HandshakeViolation, TlsAlert } from "./alerts.ts";
 import { CERTIFICATE_TYPE_CODES } from "./certificates.ts";
 import type { CertificateType, Credential } from "./certificates.ts";
 import { CIPHER_SUITES } from "./cipher_suites.ts";
@@ -45,13 +45,14 @@ export interface ServerChoice {
  * Chooses.
  *
  * @throws {TlsAlert} If the client's offer breaks a rule, or has nothing for us.
+ * @throws {HandshakeViolation} If it asks for the compatibility mode.
  */
 export function negotiate(config: TlsConfig, hello: ClientHello): ServerChoice {
   const { extensions } = hello;
   const versions = extensions.find((extension) => extension.type === "supported_versions")?.versions;
   if (!versions?.includes(TLS_1_3)) throw new TlsAlert("protocol_version", "The client does not offer TLS 1.3");
   // RFC 9001 §8.4: the compatibility mode of TLS is not for QUIC.
-  if (hello.legacySessionId.length > 0) throw new TlsAlert("illegal_parameter", "ClientHello with a session ID");
+  if (hello.legacySessionId.length > 0) throw new HandshakeViolation("ClientHello with a session ID");
 
   const suite = config.cipherSuites.map((name) => CIPHER_SUITES[name])
     .find(({ code }) => hello.cipherSuites.includes(code));

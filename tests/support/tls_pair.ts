@@ -4,7 +4,8 @@
  * @module
  */
 
-import { TlsAlert } from "../../protocols/tls/alerts.ts";
+import { HandshakeViolation, TlsAlert } from "../../protocols/tls/alerts.ts";
+import type { AlertName } from "../../protocols/tls/alerts.ts";
 import { rawPublicKeyCredential } from "../../protocols/tls/certificates.ts";
 import type { TlsConfig } from "../../protocols/tls/config.ts";
 import { DEFAULT_CIPHER_SUITES } from "../../protocols/tls/config.ts";
@@ -47,20 +48,23 @@ export class TlsSide {
   readonly events: TlsEvent[] = [];
   /** What it said, in order. */
   readonly sent: CryptoData[] = [];
-  /** What made it fail. */
+  /** What made it fail, if it is an alert. */
   alert: TlsAlert | undefined;
+  /** What made it fail, if it is a rule of QUIC. */
+  violation: HandshakeViolation | undefined;
 
   constructor(config: TlsConfig, seed: number) {
     this.handshake = new TlsHandshake(config, seededRandom(seed));
   }
 
-  /** Runs `action`; an alert is kept, anything else thrown goes on. Returns what is to be sent now. */
+  /** Runs `action`; a failure is kept, anything else thrown goes on. Returns what is to be sent now. */
   run(action: (handshake: TlsHandshake) => void): CryptoData[] {
     try {
       action(this.handshake);
     } catch (error) {
-      if (!(error instanceof TlsAlert)) throw error;
-      this.alert ??= error;
+      if (error instanceof TlsAlert) this.alert ??= error;
+      else if (error instanceof HandshakeViolation) this.violation ??= error;
+      else throw error;
     }
     const data: CryptoData[] = [];
     for (let event = this.handshake.pollEvent(); event !== undefined; event = this.handshake.pollEvent()) {
@@ -71,6 +75,11 @@ export class TlsSide {
     }
     this.sent.push(...data);
     return data;
+  }
+
+  /** What the peer is told: the name of an alert, or PROTOCOL_VIOLATION. */
+  get failure(): AlertName | "PROTOCOL_VIOLATION" | undefined {
+    return this.violation === undefined ? this.alert?.alert : "PROTOCOL_VIOLATION";
   }
 
   /** Names of the events so far; secrets with level and direction. */

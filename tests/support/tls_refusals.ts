@@ -38,15 +38,15 @@ export function without(type: Extension["type"]): (message: { extensions: readon
 /** Runs, and says who failed with what. */
 export function outcome(client: TlsConfig, server: TlsConfig, change?: Change): string {
   const pair = new TlsPair(client, server).run(change);
-  const { alert } = pair.client;
-  ok(pair.client.alert === undefined || pair.server.alert === undefined, "Only one side finds the mistake");
+  const { failure } = pair.client;
+  ok(failure === undefined || pair.server.failure === undefined, "Only one side finds the mistake");
   // Whoever fails never reports completion, and the server not either whenever the client fails before its Finished.
-  if (alert !== undefined) deepStrictEqual([pair.client.complete, pair.server.complete], [undefined, undefined]);
-  if (pair.server.alert !== undefined) {
+  if (failure !== undefined) deepStrictEqual([pair.client.complete, pair.server.complete], [undefined, undefined]);
+  if (pair.server.failure !== undefined) {
     strictEqual(pair.server.complete, undefined);
     strictEqual(pair.server.secret("application", "read"), undefined);
   }
-  return alert !== undefined ? `client ${alert.alert}` : `server ${pair.server.alert?.alert}`;
+  return failure !== undefined ? `client ${failure}` : `server ${pair.server.failure}`;
 }
 
 /** One mistake, and what it leads to. */
@@ -55,7 +55,7 @@ export interface Refusal {
   readonly client?: TlsConfig;
   readonly server?: TlsConfig;
   readonly change?: Change;
-  readonly expect: `${"client" | "server"} ${AlertName}`;
+  readonly expect: `${"client" | "server"} ${AlertName | "PROTOCOL_VIOLATION"}`;
 }
 
 /** A test that makes each mistake once. */

@@ -286,14 +286,14 @@ Deno.test("TlsHandshake takes a ticket afterwards, and nothing else (RFC 9001 §
     strictEqual(client.alert, undefined);
   }
   const refused = [
-    [early(0x7f), "illegal_parameter"],
+    [early(0x7f), "PROTOCOL_VIOLATION"],
     [Uint8Array.of(24, 0, 0, 1, 0), "unexpected_message"],
-    [Uint8Array.of(13, 0, 0, 3, 0, 0, 0), "unexpected_message"],
+    [Uint8Array.of(13, 0, 0, 3, 0, 0, 0), "PROTOCOL_VIOLATION"],
   ] as const;
   for (const [message, alert] of refused) {
     const { client } = new TlsPair().run();
     client.run((handshake) => handshake.handleCrypto("application", message));
-    strictEqual(client.alert?.alert, alert);
+    strictEqual(client.failure, alert);
   }
   const { server } = new TlsPair().run();
   server.run((handshake) => handshake.handleCrypto("application", ticket));

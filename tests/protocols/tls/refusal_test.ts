@@ -182,7 +182,7 @@ refusals("TlsHandshake refuses hellos without what QUIC needs (RFC 9001 §4.2, �
   {
     what: "a session ID",
     change: rewrite("client_hello", (message) => ({ ...message, legacySessionId: new Uint8Array(32) })),
-    expect: "server illegal_parameter",
+    expect: "server PROTOCOL_VIOLATION",
   },
   {
     what: "TLS 1.2 only",
@@ -344,7 +344,7 @@ Deno.test("TlsHandshake refuses data at another level, or behind a change of key
   for (const level of ["early", "handshake", "application"] as const) {
     const server = new TlsSide(SERVER_CONFIG, 1);
     server.run((handshake) => handshake.handleCrypto(level, new Uint8Array(1)));
-    strictEqual(server.alert?.alert, "unexpected_message", level);
+    strictEqual(server.failure, "PROTOCOL_VIOLATION", level);
   }
   for (const last of ["client_hello", "server_hello"] as const) {
     const append = rewrite(last, (message) => message);
@@ -354,14 +354,14 @@ Deno.test("TlsHandshake refuses data at another level, or behind a change of key
         ? [{ level: one.level, data: Uint8Array.from([...changed!.data, 0]) }]
         : [one];
     });
-    strictEqual((pair.client.alert ?? pair.server.alert)?.alert, "unexpected_message", last);
+    strictEqual(pair.client.failure ?? pair.server.failure, "PROTOCOL_VIOLATION", last);
   }
   const finished = new TlsPair().run((from, one) =>
     decodeMessage(one.data).type === "finished" && from === "server"
       ? [{ level: one.level, data: Uint8Array.from([...one.data, 8]) }]
       : [one]
   );
-  strictEqual(finished.client.alert?.alert, "unexpected_message");
+  strictEqual(finished.client.failure, "PROTOCOL_VIOLATION");
 });
 
 Deno.test("TlsHandshake refuses messages out of order and unknown ones (RFC 8446 §4)", () => {
@@ -385,8 +385,10 @@ Deno.test("TlsHandshake refuses messages out of order and unknown ones (RFC 8446
         ? undefined
         : dropped === "certificate_request"
         ? "decrypt_error"
+        : dropped === "server_hello"
+        ? "PROTOCOL_VIOLATION" // What follows is at a level that has no keys yet.
         : "unexpected_message";
-      strictEqual(receiver.alert?.alert, expected, `${from} ${dropped}`);
+      strictEqual(receiver.failure, expected, `${from} ${dropped}`);
     }
   }
 });
