@@ -15,7 +15,7 @@ import { DEFAULT_TRANSPORT_SETTINGS } from "../protocols/quic/config.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { Signaling } from "../signaling/channel.ts";
 import type { NamedRelay } from "../signaling/machines.ts";
-import { bindBases } from "./bases.ts";
+import { NodeBases } from "./bases.ts";
 import type { ChainVerifier } from "./chain_verifier.ts";
 import { Runner } from "./runner.ts";
 import type { Session } from "./session.ts";
@@ -113,13 +113,14 @@ export async function dialWith(options: NodeOptions, target: Omit<Target, "patie
   signal?.throwIfAborted();
   const now = host.now();
   const patient = options.signaling?.dialogue === "paste";
-  const bases = bindBases(host, { loopbackOnly: options.loopback });
+  const bases = new NodeBases(host, { loopbackOnly: options.loopback });
   const { promise, resolve, reject } = Promise.withResolvers<Session>();
   const released = Promise.withResolvers<void>();
-  const machine = options.transport.dial({ ...target, patient }, makeNode(options, bases, now));
+  const machine = options.transport.dial({ ...target, patient }, makeNode(options, bases.all, now));
   const runner = new Runner({
     host,
     machine,
+    bases,
     signaling: options.signaling,
     resolve: options.resolve,
     sessionReleased: () => released.promise,
@@ -133,7 +134,7 @@ export async function dialWith(options: NodeOptions, target: Omit<Target, "patie
   signal?.addEventListener("abort", abort, { once: true });
   const release = (): void => {
     runner.stop();
-    for (const base of bases) host.close(base);
+    bases.close();
     host.setAlarm(undefined);
     released.resolve();
   };

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bindBases } from "./bases.ts";
+import { NodeBases } from "./bases.ts";
 import { DialError, makeNode } from "./dial.ts";
 import type { NodeOptions } from "./dial.ts";
 import { Runner } from "./runner.ts";
@@ -54,11 +54,12 @@ export class Listener implements AsyncIterable<Session> {
       const why = `signaling "${options.signaling.name}" has no URL that a caller could use`;
       ticket.reject(new Error(`There is no ticket: ${why}; let them call by name or key`));
     }
-    const bases = bindBases(host, { loopbackOnly: options.loopback });
-    this.#machine = options.transport.accept({ ...reception, patient }, makeNode(options, bases, now));
+    const bases = new NodeBases(host, { loopbackOnly: options.loopback });
+    this.#machine = options.transport.accept({ ...reception, patient }, makeNode(options, bases.all, now));
     this.#runner = new Runner({
       host,
       machine: this.#machine,
+      bases,
       signaling: options.signaling,
       resolve: options.resolve,
       onEvent: (event, runner) => {
@@ -80,7 +81,7 @@ export class Listener implements AsyncIterable<Session> {
     this.#release = (): void => {
       signal?.removeEventListener("abort", abort);
       this.#runner.stop();
-      for (const base of bases) host.close(base);
+      bases.close();
       host.setAlarm(undefined);
       this.#released.resolve();
       ticket.reject(new Error("Listening has ended"));

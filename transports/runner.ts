@@ -13,6 +13,7 @@ import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { SignalingRefusedError } from "../signaling/channel.ts";
 import type { MessageChannel, Signaling } from "../signaling/channel.ts";
 import type { NamedRelay } from "../signaling/machines.ts";
+import type { NodeBases } from "./bases.ts";
 import { findRelay } from "./relay_access.ts";
 import { Session } from "./session.ts";
 import type { TraversalEvent, TraversalMachine } from "./traversal.ts";
@@ -33,6 +34,8 @@ const MAX_LOOKUP_PAUSE_MS = 60_000;
 export interface RunnerOptions {
   readonly host: Host;
   readonly machine: TraversalMachine;
+  /** Its sockets. They follow the addresses of the host from now on, until they are closed. */
+  readonly bases: NodeBases;
   /** `undefined`: the machine asks for no channel (ticket mode). */
   readonly signaling: Signaling | undefined;
   /** Turns `HOST:PORT` into addresses; an unknown name is an empty list. */
@@ -56,7 +59,9 @@ export class Runner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#driver = new Driver(options.machine, options.host, (event) => this.#handle(event));
+    const { bases, host, machine } = options;
+    bases.attach(machine);
+    this.#driver = new Driver(machine, host, (event) => this.#handle(event), bases);
   }
 
   /** Polls the machine for the first time, and after every command that was given to it directly. */

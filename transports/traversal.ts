@@ -247,7 +247,7 @@ export interface TraversalMachine extends Machine<TraversalEvent>, SocketErrorHa
    */
   addBase(base: Base, now: number, rank: number): void;
   /**
-   * A socket's address is gone; it is closed when this has returned and been drained. Its candidates are withdrawn, clients
+   * A socket's address is gone, and the socket is closed when this has returned. Its candidates are withdrawn, clients
    * migrate to another base at once (RFC 9000 §9.2), and direct paths that are lost are looked for anew.
    */
   removeBase(base: Base, now: number): void;
