@@ -6,6 +6,7 @@
  */
 
 import { type Address, parseAddress } from "../core/address.ts";
+import { type AddressScope, scopeOf } from "../core/address_scope.ts";
 import { type Field, type RequestHead, type ResponseHead, singleField } from "../http3/message.ts";
 import { formatStringList, isTrueItem, parseStringList } from "./structured_field.ts";
 
@@ -56,8 +57,15 @@ export function bindResponse(publicAddresses: readonly Address[]): ResponseHead 
   };
 }
 
-/** The addresses that a response grants; a text that says why there are none. */
-export function readBindResponse({ status, fields }: ResponseHead): readonly Address[] | string {
+/**
+ * The addresses that a response grants; a text that says why there are none.
+ *
+ * @param allowsLoopback Whether the proxy is on our own machine: only then is loopback where others find us.
+ */
+export function readBindResponse(
+  { status, fields }: ResponseHead,
+  allowsLoopback: boolean = false,
+): readonly Address[] | string {
   if (status < 200 || status > 299) return `the proxy answered ${status}`;
   if (!isTrueItem(singleField(fields, "connect-udp-bind"))) return "the proxy does not bind";
   const values = fields.filter(([name]) => name === "proxy-public-address").map(([, value]) => value);
@@ -66,8 +74,27 @@ export function readBindResponse({ status, fields }: ResponseHead): readonly Add
   if (texts.length > MAX_PUBLIC_ADDRESSES) return `the proxy tells more than ${MAX_PUBLIC_ADDRESSES} public addresses`;
   try {
     const addresses = texts.map(parseAddress);
-    return addresses.some(({ port }) => port === 0) ? "the proxy tells an address with port 0" : addresses;
+    if (addresses.some(({ port }) => port === 0)) return "the proxy tells an address with port 0";
+    const odd = addresses.find((address) => !isPossible(scopeOf(address), allowsLoopback));
+    return odd === undefined ? addresses : `the proxy tells ${odd.host}, which is ${scopeOf(odd)}`;
   } catch {
     return "the proxy tells a public address that is none";
+  }
+}
+
+/** Whether somebody could send there: whoever is told the address will. */
+function isPossible(scope: AddressScope, allowsLoopback: boolean): boolean {
+  switch (scope) {
+    case "unspecified":
+    case "multicast":
+    case "reserved":
+      return false;
+    case "loopback":
+      return allowsLoopback;
+    case "link-local":
+    case "private":
+    case "shared":
+    case "global":
+      return true;
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import type { Address } from "../core/address.ts";
+import { scopeOf } from "../core/address_scope.ts";
 import type { Base, Datagram } from "../core/machine.ts";
 import type { Http3Connection, HttpDatagram } from "../http3/connection.ts";
 import { HTTP3_ERROR, nameHttp3Error } from "../http3/errors.ts";
@@ -213,7 +214,8 @@ export class UdpTunnel {
   #onResponse(response: ResponseHead): void {
     const state = this.#state;
     if (state.name !== "asked") return;
-    const granted = readBindResponse(response);
+    const { remote } = this.#http3.quic.path;
+    const granted = readBindResponse(response, scopeOf(remote) === "loopback");
     const local = typeof granted === "string" ? undefined : granted[0];
     if (typeof granted === "string" || local === undefined) {
       this.#http3.abort(state.streamId, "H3_REQUEST_CANCELLED");

@@ -11,12 +11,13 @@ import { Driver } from "../../io/driver.ts";
 import { VirtualNetwork } from "../../lab/mod.ts";
 import type { LinkOptions, NatOptions, TraceOptions, VirtualHost, VirtualNat } from "../../lab/mod.ts";
 import type { Address } from "../../protocols/core/address.ts";
+import type { Machine as CoreMachine } from "../../protocols/core/machine.ts";
 import { randomBytes } from "../../protocols/core/random.ts";
 import type { Ed25519PrivateKey } from "../../protocols/crypto/ed25519.ts";
 import type { TransportSettings } from "../../protocols/quic/config.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../../protocols/quic/events.ts";
-import type { RelayOptions } from "../../service/relay.ts";
+import type { Relay, RelayEvent, RelayOptions } from "../../service/relay.ts";
 import { RelayedListener, SilentCaller } from "../../signaling/relayed.ts";
 import { decodeTicket } from "../../signaling/ticket_codec.ts";
 import { NodeBases } from "../../transports/bases.ts";
@@ -53,6 +54,8 @@ export interface NativeOptions {
   readonly link?: Omit<LinkOptions, "latencyMs">;
   readonly trace?: TraceOptions;
   readonly relay?: Partial<RelayOptions>;
+  /** See {@linkcode startRelay}. */
+  readonly wrapRelay?: (relay: Relay) => CoreMachine<RelayEvent>;
   /** What the listener shows the relay. */
   readonly relayToken?: string;
   readonly maxSessions?: number;
@@ -174,7 +177,7 @@ export class NativeWorld {
     const stunHost = net.host("stun");
     startStun(stunHost);
     this.stun = stunHost.address(STUN_PORT);
-    this.relay = startRelay(server, options.relay);
+    this.relay = startRelay(server, options.relay, options.wrapRelay);
     const latent = { rttToCoreMs: rttMs / 2, up: link, down: link };
     const place = (name: string, where: NatOptions | "public"): [VirtualHost, VirtualNat | undefined] => {
       if (where === "public") return [net.host(name, latent), undefined];

@@ -48,8 +48,16 @@ export interface RunningRelay {
   readonly events: { readonly at: number; readonly event: RelayEvent }[];
 }
 
-/** Starts a relay on the first address of a host. */
-export function startRelay(host: VirtualHost, options: Partial<RelayOptions> = {}): RunningRelay {
+/**
+ * Starts a relay on the first address of a host.
+ *
+ * @param wrap What stands between the relay and its sockets, for one that lies.
+ */
+export function startRelay(
+  host: VirtualHost,
+  options: Partial<RelayOptions> = {},
+  wrap: (relay: Relay) => Machine<RelayEvent> = (relay) => relay,
+): RunningRelay {
   const certificate = makeSelfSigned("relay.test", host.random, host.epochMs);
   const base = host.bind(host.address(RELAY_PORT));
   const relay = new Relay({
@@ -62,7 +70,7 @@ export function startRelay(host: VirtualHost, options: Partial<RelayOptions> = {
     ...options,
   });
   const events: RunningRelay["events"] = [];
-  const driver = new Driver(relay, host, (event) => events.push({ at: host.now(), event }));
+  const driver = new Driver(wrap(relay), host, (event) => events.push({ at: host.now(), event }));
   return { host, relay, address: base.local, certificate, driver, events };
 }
 

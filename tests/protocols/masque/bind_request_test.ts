@@ -25,6 +25,8 @@ Deno.test("A bind response tells the public addresses (draft-ietf-masque-connect
   const response = bindResponse(addresses);
   deepStrictEqual(response.fields[2], ["proxy-public-address", '"192.0.2.45:54321", "[2001:db8::1234]:54321"']);
   deepStrictEqual(readBindResponse(response), addresses);
+  const loopback = [addressOf("127.0.0.1", 54321)];
+  deepStrictEqual(readBindResponse(bindResponse(loopback), true), loopback);
 });
 
 Deno.test("A response that grants nothing says why", () => {
@@ -39,6 +41,9 @@ Deno.test("A response that grants nothing says why", () => {
     [200, [ok, ["proxy-public-address", '"192.0.2.1:99999"']], "the proxy tells a public address that is none"],
     [200, [ok, ["proxy-public-address", '"relay.example:443"']], "the proxy tells a public address that is none"],
     [200, [ok, ["proxy-public-address", '"192.0.2.1:0"']], "the proxy tells an address with port 0"],
+    [200, [ok, ["proxy-public-address", '"0.0.0.0:7"']], "the proxy tells 0.0.0.0, which is unspecified"],
+    [200, [ok, ["proxy-public-address", '"224.0.0.1:7"']], "the proxy tells 224.0.0.1, which is multicast"],
+    [200, [ok, ["proxy-public-address", '"192.0.2.1:7", "[::1]:7"']], "the proxy tells ::1, which is loopback"],
     [
       200,
       [ok, ["proxy-public-address", Array(9).fill('"192.0.2.1:1"').join(",")]],
