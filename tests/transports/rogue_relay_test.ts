@@ -34,13 +34,6 @@ function cut(world: NativeWorld, which: "up" | "down" | "both"): void {
   if (which !== "up") change(links.down, { drop: () => true });
 }
 
-/** No way past the relay. */
-function closeDirectPath({ natOfA, natOfB }: NativeWorld): void {
-  for (const [nat, other] of [[natOfA!, natOfB!], [natOfB!, natOfA!]] as const) {
-    change(nat.up, { drop: ({ destination }) => destination.host === other.address });
-  }
-}
-
 function reasonsOf(peer: NativePeer): string[] {
   return peer.told("closed").map(({ event }) => event.reason);
 }
