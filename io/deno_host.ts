@@ -18,8 +18,11 @@ import { SendPool, type SendSlot } from "./send_pool.ts";
 /** Datagrams received before they are answered although more are at hand. */
 export const MAX_RECEIVE_BATCH_DATAGRAMS = 64;
 
-/** Sockets of one host. At the limit `bind` throws. */
+/** Sockets of one host, unless it is told otherwise. At the limit `bind` throws. */
 export const MAX_SOCKETS = 256;
+
+/** Bytes that a socket is read into, unless the host is told otherwise: any datagram there is. */
+const RECEIVE_BUFFER_BYTES = 0x10000;
 
 /** Receive errors in a row after which a socket waits before it is read again, so that a broken one costs nothing. */
 export const MAX_IMMEDIATE_RECEIVE_ERRORS = 16;
@@ -45,6 +48,13 @@ export interface UdpSocket {
 export interface DenoHostOptions {
   /** Opens the sockets; default `Deno.listenDatagram`. */
   readonly openSocket?: (hostname: string, port: number) => UdpSocket;
+  /** Sockets there may be at once; default {@linkcode MAX_SOCKETS}. */
+  readonly maxSockets?: number;
+  /**
+   * Memory of each socket for what it receives; default 64 KiB. Of a longer datagram only so much comes in: for hosts of many
+   * sockets and protocols that make nothing of it.
+   */
+  readonly receiveBufferBytes?: number;
 }
 
 interface SocketBase extends Base {
@@ -67,6 +77,8 @@ interface BoundSocket {
 export class DenoHost implements Host {
   readonly random: Random = SYSTEM_RANDOM;
   readonly #openSocket: (hostname: string, port: number) => UdpSocket;
+  readonly #maxSockets: number;
+  readonly #receiveBufferBytes: number;
   readonly #sockets = new Map<Base, BoundSocket>();
   readonly #pool: SendPool;
   readonly #destinations = new WeakMap<Address, Deno.NetAddr>();
@@ -82,6 +94,8 @@ export class DenoHost implements Host {
 
   constructor(options: DenoHostOptions = {}) {
     this.#openSocket = options.openSocket ?? listenDatagram;
+    this.#maxSockets = options.maxSockets ?? MAX_SOCKETS;
+    this.#receiveBufferBytes = options.receiveBufferBytes ?? RECEIVE_BUFFER_BYTES;
     this.#pool = new SendPool((slot, error) => this.#handleSent(slot, error));
   }
 
@@ -108,8 +122,8 @@ export class DenoHost implements Host {
   }
 
   bind(local: Address): Base {
-    if (this.#sockets.size >= MAX_SOCKETS) {
-      throw new RangeError(`Cannot bind: ${MAX_SOCKETS} sockets are open, close one first`);
+    if (this.#sockets.size >= this.#maxSockets) {
+      throw new RangeError(`Cannot bind: ${this.#maxSockets} sockets are open, close one first`);
     }
     const socket = this.#openSocket(local.host, local.port);
     const { addr } = socket;
@@ -123,7 +137,7 @@ export class DenoHost implements Host {
     const bound: BoundSocket = {
       base,
       socket,
-      receiveBuffer: new Uint8Array(0x10000),
+      receiveBuffer: new Uint8Array(this.#receiveBufferBytes),
       mapsIpv4: local.host === "::",
       isClosed: false,
       endBackoff: undefined,

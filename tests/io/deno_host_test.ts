@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import {
   DenoHost,
   MAX_IMMEDIATE_RECEIVE_ERRORS,
@@ -254,4 +254,23 @@ Deno.test("DenoHost lists interfaces and says what it could not find out", () =>
   const loopback = interfaces.find(({ isLoopback }) => isLoopback);
   strictEqual(loopback?.hasDefaultRoute, false);
   ok(missing.length <= 1);
+});
+
+Deno.test("DenoHost has as many sockets as it is told, and reads into as much memory", () => {
+  const buffers: number[] = [];
+  const openSocket = (): UdpSocket => ({
+    addr: { transport: "udp", hostname: "127.0.0.1", port: 4433 },
+    receive: (buffer) => {
+      buffers.push(buffer.length);
+      return new Promise(() => {});
+    },
+    send: () => Promise.resolve(1),
+    close: () => {},
+  });
+  const small = new DenoHost({ openSocket, maxSockets: 2, receiveBufferBytes: 2048 });
+  small.bind(LOOPBACK);
+  small.bind(LOOPBACK);
+  throws(() => small.bind(LOOPBACK), { name: "RangeError", message: /2 sockets are open/ });
+  new DenoHost({ openSocket }).bind(LOOPBACK);
+  deepStrictEqual(buffers, [2048, 2048, 65_536]);
 });
