@@ -28,6 +28,9 @@ interface AlgorithmProperties {
   readonly digest: string | null;
 }
 
+/** Shorter keys of ours are refused: everybody else does so, and PSS with SHA-512 does not even fit 1,024 bits. */
+const MIN_RSA_BITS = 2048;
+
 const ALGORITHMS: Readonly<Record<SignatureAlgorithm, AlgorithmProperties>> = {
   ed25519: { keyKind: "ed25519", digest: null },
   ecdsa_secp256r1_sha256: { keyKind: "p256", digest: "sha256" },
@@ -94,7 +97,7 @@ export class SigningKey {
   /**
    * Reads PKCS #8 in DER (the body of a PEM "PRIVATE KEY").
    *
-   * @throws {TypeError} If it is not that, or the key is of a kind that is not in the table.
+   * @throws {TypeError} If it is not that, the key is of a kind that is not in the table, or an RSA key below 2,048 bits.
    */
   static fromPkcs8(pkcs8: Uint8Array): SigningKey {
     let key: KeyObject;
@@ -105,6 +108,10 @@ export class SigningKey {
     }
     const kind = kindOf(key);
     if (kind === undefined) throw new TypeError("Cannot use private key: not Ed25519, P-256, P-384 or RSA");
+    const bits = key.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
+    if (kind === "rsa" && bits < MIN_RSA_BITS) {
+      throw new TypeError(`Cannot use private key: RSA with ${bits} bits, at least ${MIN_RSA_BITS} are needed`);
+    }
     return new SigningKey(kind, key);
   }
 

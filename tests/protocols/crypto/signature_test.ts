@@ -69,6 +69,8 @@ Deno.test("VerifyingKey takes no other kinds of keys and no damaged ones", () =>
   strictEqual(VerifyingKey.fromSpki(spkiOf(generateKeyPairSync("x25519").publicKey)), undefined);
   throws(() => SigningKey.fromPkcs8(pkcs8Of(secp256k1.privateKey)), TypeError);
   throws(() => SigningKey.fromPkcs8(new Uint8Array(5)), TypeError);
+  const short = generateKeyPairSync("rsa", { modulusLength: 1024 });
+  throws(() => SigningKey.fromPkcs8(pkcs8Of(short.privateKey)), /RSA with 1024 bits, at least 2048 are needed/);
   for (const { keys } of CASES) {
     const spki = spkiOf(keys.publicKey);
     for (let length = 0; length < spki.length; length++) {
