@@ -49,7 +49,7 @@ function openLines(limits = LIMITS): {
 }
 
 Deno.test("Lines come out whole, cut at any byte", () => {
-  const text = '{"t":"ping"}\n\nü€😀\r\nx\n';
+  const text = '{"t":"ping"}\n\nü€\u{1f600}\r\nx\n';
   const bytes = bytesOf(text);
   for (let cut = 0; cut <= bytes.length; cut++) {
     const parser = new LineParser(100);
@@ -57,7 +57,7 @@ Deno.test("Lines come out whole, cut at any byte", () => {
     const lines = linesOf(parser);
     parser.push(bytes.slice(cut));
     lines.push(...linesOf(parser));
-    deepStrictEqual(lines, ['{"t":"ping"}', "", "ü€😀\r", "x"]);
+    deepStrictEqual(lines, ['{"t":"ping"}', "", "ü€\u{1f600}\r", "x"]);
     ok(parser.isAtBoundary);
   }
 });
