@@ -82,6 +82,7 @@ const TOUCHES: readonly { readonly what: string; readonly word: RegExp; readonly
     word: /\bDeno\s*\.\s*(?:connect|connectTls|startTls|listen|listenTls|serve)\b|\bfetch\s*\(|\bnew\s+WebSocket\b/,
     where: ["signaling/websocket.ts", "service/"],
   },
+  { what: "foreign functions", word: /\bDeno\s*\.\s*dlopen\b/, where: ["io/libcrypto.ts", "io/linux_sockets.ts"] },
   { what: "the console", word: /\bconsole\b/, where: ["cli/"] },
 ];
 
@@ -95,6 +96,7 @@ const PLUGINS = [
   "candidates/host.ts",
   "candidates/server_reflexive.ts",
   "signaling/memory.ts",
+  "signaling/relay.ts",
   "signaling/ticket.ts",
   "signaling/websocket.ts",
   "transports/ice_then_quic.ts",
