@@ -76,6 +76,7 @@ function contestants(files: { readonly cert: string; readonly key: string }, sca
   const sizes = (mebibytes: number): number => Math.max(1, Math.round(mebibytes * scale));
   return [
     typescript("traverse", "traverse_peer.ts", sizes(128), []),
+    typescript("traverse by FFI", "traverse_peer.ts", sizes(512), ["--ffi", "--aes"]),
     typescript("traverse, Web Streams", "pipe_peer.ts", sizes(128), ["--plain"]),
     typescript("datapath", "datapath.ts", sizes(128), ["--acks", "two"]),
     typescript("datapath, our ACK rate", "datapath.ts", sizes(128), ["--acks", "batch"]),

@@ -11,9 +11,13 @@
 import { parseArgs } from "node:util";
 import { DenoHost } from "../io/deno_host.ts";
 import { Driver } from "../io/driver.ts";
+import type { Host } from "../io/host.ts";
+import { libcrypto } from "../io/libcrypto.ts";
+import { LinuxHost } from "../io/linux_host.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import { fromHex, toHex } from "../protocols/core/bytes.ts";
 import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
+import { LibcryptoBackend } from "../protocols/crypto/libcrypto_aead.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS, type EndpointConfig } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../protocols/quic/endpoint.ts";
@@ -26,12 +30,17 @@ const CHUNK_BYTES = 64 * 1024;
 
 /** Our QUIC with the parts around it. */
 class Peer {
-  readonly host = new DenoHost();
+  readonly host: Host & Disposable;
   readonly endpoint: QuicEndpoint;
   readonly driver: Driver<EndpointEvent>;
 
-  constructor(config: EndpointConfig, onEvent: (connection: QuicConnection, event: ConnectionEvent) => void) {
-    this.endpoint = new QuicEndpoint(config, this.host.random);
+  constructor(
+    options: Options,
+    config: EndpointConfig,
+    onEvent: (connection: QuicConnection, event: ConnectionEvent) => void,
+  ) {
+    this.host = options.ffi ? new LinuxHost() : new DenoHost();
+    this.endpoint = new QuicEndpoint({ ...config, aead: options.ffi ? foreignAead() : config.aead }, this.host.random);
     this.driver = new Driver(this.endpoint, this.host, (event) => {
       if (event.type === "connection") onEvent(event.connection, event.event);
     });
@@ -46,7 +55,7 @@ function receive(options: Options): void {
     tls: tlsSettings({ own: key, cipherSuites: [options.cipher] }),
     transport: DEFAULT_TRANSPORT_SETTINGS,
   };
-  const peer = new Peer({ ...DEFAULT_ENDPOINT_CONFIG, server }, (connection, event) => {
+  const peer = new Peer(options, { ...DEFAULT_ENDPOINT_CONFIG, server }, (connection, event) => {
     if (event.type === "closed") setTimeout(() => peer.host[Symbol.dispose](), 200);
     if (event.type !== "streamReadable") return;
     if (begunAt === 0) begunAt = performance.now();
@@ -76,7 +85,7 @@ function send(options: Options): void {
     }
     connection.finish(id);
   };
-  const peer = new Peer(DEFAULT_ENDPOINT_CONFIG, (connection, event) => {
+  const peer = new Peer(options, DEFAULT_ENDPOINT_CONFIG, (connection, event) => {
     if (event.type === "handshakeComplete") {
       const id = connection.openStream("unidirectional");
       if (id === undefined) throw new Error("Cannot open a stream");
@@ -93,7 +102,9 @@ function send(options: Options): void {
     base,
     remote: addressOf("127.0.0.1", options.port),
     tls: tlsSettings({ own: key, peer: fromHex(options.peer), cipherSuites: [options.cipher] }),
-    transport: { ...DEFAULT_TRANSPORT_SETTINGS, maxUdpPayloadBytes: DATAGRAM_BYTES },
+    transport: options.ffi
+      ? DEFAULT_TRANSPORT_SETTINGS
+      : { ...DEFAULT_TRANSPORT_SETTINGS, maxUdpPayloadBytes: DATAGRAM_BYTES },
   }, peer.host.now());
   peer.driver.drain();
 }
@@ -103,10 +114,18 @@ function numbersOf(connection: QuicConnection): Readonly<Record<string, number>>
   return { sentPackets, receivedPackets, lostPackets, rttMs, minRttMs, congestionWindowBytes, ...cpuTime() };
 }
 
+function foreignAead(): LibcryptoBackend<Deno.PointerObject> {
+  const functions = libcrypto();
+  if ("reason" in functions) throw new Error(functions.reason);
+  return new LibcryptoBackend(functions);
+}
+
 interface Options {
   readonly port: number;
   readonly peer: string;
   readonly mebibytes: number;
+  /** Libcrypto, and sockets with segmentation offload. */
+  readonly ffi: boolean;
   readonly cipher: "TLS_CHACHA20_POLY1305_SHA256" | "TLS_AES_128_GCM_SHA256";
 }
 
@@ -118,12 +137,14 @@ if (import.meta.main) {
       peer: { type: "string", default: "" },
       mebibytes: { type: "string", default: "128" },
       aes: { type: "boolean", default: false },
+      ffi: { type: "boolean", default: false },
     },
   });
   const options: Options = {
     port: Number(values.port),
     peer: values.peer,
     mebibytes: Number(values.mebibytes),
+    ffi: values.ffi,
     cipher: values.aes ? "TLS_AES_128_GCM_SHA256" : "TLS_CHACHA20_POLY1305_SHA256",
   };
   if (role === "receive") receive(options);
