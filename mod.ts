@@ -52,6 +52,7 @@ import type { MemoryClient } from "./signaling/memory.ts";
 import { ticketSignaling } from "./signaling/ticket.ts";
 import { RelayedListener, SilentCaller } from "./signaling/relayed.ts";
 import { TicketCaller } from "./signaling/ticket_caller.ts";
+import { relaySignaling as makeRelaySignaling } from "./signaling/relay.ts";
 import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
 import { TicketListener } from "./signaling/ticket_listener.ts";
 import { websocket as makeWebsocket } from "./signaling/websocket.ts";
@@ -212,6 +213,8 @@ export interface CandidateOptions {
 export interface SignalingOptions {
   /** The hub's token, if it asks for one. */
   readonly token?: string;
+  /** The first relay that was given, as its URL. */
+  readonly via?: string;
 }
 
 /** Transports by name: `ice-then-quic`, `quic-native`, and what `register` adds. */
@@ -232,6 +235,8 @@ signalings.register("memory", ({ argument }) => memory(argument));
 for (const scheme of ["ws", "wss"]) {
   signalings.register(scheme, ({ argument, token }) => makeWebsocket(argument, token === undefined ? {} : { token }));
 }
+signalings.register("https", ({ argument, token }) => makeRelaySignaling(argument, { token }));
+signalings.register("relay", ({ via, token }) => makeRelaySignaling(via, { token }));
 
 /** Hubs of this process, at most: a program needs one, a test one or two. */
 const MAX_MEMORY_HUBS = 1024;
@@ -296,9 +301,9 @@ export interface PeerOptions {
   /** Where our addresses come from: each of them is asked. @default {["host", "srflx"]} */
   readonly candidates?: readonly (string | CandidateProvider)[];
   /**
-   * The hub: a `ws:` or `wss:` URL, `memory` for one inside this process (`memory:NAME` for another one), `ticket` to
-   * listen without any, or a plugin. `dial` with a ticket needs none: the
-   * ticket names its hub, or has none, and then the answer to hand back comes as a `ticket` event.
+   * The hub: a `ws:` or `wss:` URL, `relay` for the one at the relay of `via`, or that relay's URL, `memory` for one inside
+   * this process (`memory:NAME` for another one), `ticket` to listen without any, or a plugin. `dial` with a ticket needs
+   * none: the ticket names its hub, or has none, and then the answer to hand back comes as a `ticket` event.
    */
   readonly signaling?: string | Signaling;
   /** The hub's token, if it asks for one. */
@@ -308,7 +313,10 @@ export interface PeerOptions {
    * the file of DENO_CERT, if the program may read both.
    */
   readonly caCerts?: readonly string[];
-  /** STUN servers as `HOST:PORT`. Default: those in the ticket, else UDP 3478 on the hub's host; the hub may name more. */
+  /**
+   * STUN servers as `HOST:PORT`. Default: those in the ticket, else UDP 3478 on the hub's host, and none where the hub is at a
+   * relay, which tells each side where its packets come from; the hub may name more.
+   */
   readonly stun?: readonly string[];
   /**
    * Seed of our Ed25519 key, 32 bytes: who we are to the peer. Default: a fresh one. A ticket of a listener at a relay is
@@ -337,6 +345,8 @@ export interface DialOptions extends PeerOptions {
   readonly peer: string;
   /** Where keys of bare names are pinned. Default: in memory, for as long as the program runs. */
   readonly known?: KnownPeers;
+  /** The relay whose hub is asked with `signaling: "relay"`: `https://HOST:PORT#SHA-256`, as `serve` prints it. */
+  readonly via?: string;
 }
 
 /** Who may call, and how. */
@@ -382,8 +392,9 @@ export async function dial(options: DialOptions): Promise<Session> {
   const signaling = signalingFor(callee, options);
   const caller = callerFor(callee, signaling, host, context, options);
   const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
-  const stunServers = named.length > 0 || signaling.hub === undefined ? named : [conventionalStunServer(signaling.hub)];
-  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), { caller });
+  const stunServers = named.length > 0 ? named : stunServersBeside(signaling);
+  const suited = options.via === undefined || options.transports !== undefined ? options : throughRelay(options);
+  return await dialWith(nodeOptions(host, context, signaling, stunServers, suited), { caller });
 }
 
 /**
@@ -401,7 +412,7 @@ export function listen(options: ListenOptions): Listener {
   // Those with an IP address in their URL are known at once.
   const relays = via.flatMap(({ url, token }) => relayAccess(url, token) ?? []);
   const maxSessions = options.maxSessions ?? 1;
-  const signaling = signalingOf(options.signaling, options);
+  const signaling = signalingOf(options.signaling, options, first?.url);
   if (first !== undefined && (signaling === undefined || signaling.dialogue === "paste")) {
     if (signaling !== undefined) {
       throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
@@ -415,7 +426,7 @@ export function listen(options: ListenOptions): Listener {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
   }
   const listener = listenerFor(signaling, host, context, options);
-  const stunServers = options.stun ?? (signaling.hub === undefined ? [] : [conventionalStunServer(signaling.hub)]);
+  const stunServers = options.stun ?? stunServersBeside(signaling);
   const suited = first === undefined ? options : throughRelay(options);
   const node = nodeOptions(host, context, signaling, stunServers, suited);
   return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays });
@@ -473,16 +484,25 @@ function transportOf(options: PeerOptions): Traversal {
   return typeof first === "string" ? transports.make(first, {}) : first;
 }
 
-function signalingOf(given: string | Signaling | undefined, { token }: PeerOptions): Signaling | undefined {
+function signalingOf(
+  given: string | Signaling | undefined,
+  { token }: PeerOptions,
+  via?: string,
+): Signaling | undefined {
   if (typeof given !== "string") return given;
-  return signalings.make(given, token === undefined ? {} : { token });
+  return signalings.make(given, { ...(token === undefined ? {} : { token }), ...(via === undefined ? {} : { via }) });
+}
+
+/** The STUN server that is asked if nothing is said of any: a relay tells without being asked where packets come from. */
+function stunServersBeside({ hub, relay }: Signaling): readonly string[] {
+  return hub === undefined || relay !== undefined ? [] : [conventionalStunServer(hub)];
 }
 
 /** A ticket names its hub, a name needs one, and a ticket without a hub needs somebody who pastes the answer. */
 function signalingFor(callee: Exclude<Callee, { readonly kind: "relayed" }>, options: DialOptions): Signaling {
   // The answer to hand back comes as a `ticket` event.
   if (callee.kind === "direct") return ticketSignaling({ show: () => {} });
-  const signaling = signalingOf(options.signaling, options) ??
+  const signaling = signalingOf(options.signaling, options, options.via) ??
     (callee.kind === "hub" ? signalingOf(callee.hubUrl, options) : undefined);
   if (signaling === undefined || signaling.dialogue === "paste") {
     const name = callee.kind === "name" ? callee.name : "the peer";

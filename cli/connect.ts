@@ -6,7 +6,7 @@
 
 import { KnownPeersTable } from "../signaling/known_peers.ts";
 import type { TraversalEvent } from "../transports/traversal.ts";
-import { parseArgs } from "./args.ts";
+import { parseArgs, UsageError } from "./args.ts";
 import { interruption } from "./interrupt.ts";
 import { KeyFileError, readKeyFile } from "./key_file.ts";
 import { onlyWord, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
@@ -25,20 +25,22 @@ export const CONNECT_HELP = `Calls a peer; stdin goes to it, what it sends goes 
 usage: connect TICKET | NAME[@KEY] [options]
 
 ${PEER_OPTIONS_HELP}
+  --via URL          with --signaling relay: the relay, as "serve --relay" prints it
   --known FILE       where the keys of names are kept; default: in memory`;
 
 /** Runs the command. Returns the exit code. */
 export async function connect(words: readonly string[], library: Library): Promise<number> {
   const args = parseArgs(words, {
     ...PEER_OPTIONS,
-    string: [...PEER_OPTIONS.string, "known"],
+    string: [...PEER_OPTIONS.string, "known", "via"],
   });
   const status = new Status(args.flag("json"));
   const peer = onlyWord(args, "The ticket or name to call");
   const keyPath = args.value("key");
   const seed = keyPath === undefined ? undefined : await readKeyFile(keyPath);
   const known = await knownPeers(args.value("known"), status);
-  const signaling = args.value("signaling");
+  const [signaling, via] = [args.value("signaling"), args.value("via")];
+  if ((via === undefined) === (signaling === "relay")) throw new UsageError("--via and --signaling relay go together");
   const interrupted = interruption();
   let calls = 0;
   const session = await library.dial({
@@ -47,6 +49,7 @@ export async function connect(words: readonly string[], library: Library): Promi
     known,
     signal: interrupted,
     ...(signaling === undefined ? {} : { signaling }),
+    ...(via === undefined ? {} : { via }),
     onEvent: (event) => {
       // Without a hub, the ticket that comes of calling is the answer to hand back.
       if (event.type === "ticket") showAnswer(status, event.text);

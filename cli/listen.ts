@@ -37,6 +37,8 @@ export const LISTEN_HELP = `Waits for a peer; stdin goes to it, what it sends go
   listen --via https://relay.example.org             the same, if its certificate is good for that name
   listen --name bob --allow any --signaling ws://hub.example:8080
                                                      anybody may call "bob"
+  listen --name bob --allow any --signaling relay --via https://192.0.2.1:4433#SHA256
+                                                     the same through the relay's hub: one UDP socket and nothing else
 
 usage: listen --signaling URL|ticket [options]
        listen --via URL [--signaling URL] [options]
@@ -111,7 +113,7 @@ export async function listen(words: readonly string[], library: Library): Promis
   const also = way.via === undefined || relay !== undefined ? "" : " --transport quic-native";
   const ways = [
     ...(ticket === undefined ? [] : [`  connect ${ticket}${also}`]),
-    ...(name === undefined ? [] : [`  connect ${name} --signaling ${way.signaling}${also}`]),
+    ...(name === undefined ? [] : [`  connect ${name} --signaling ${hubWords(args)}${also}`]),
   ];
   status.tell({
     type: "ready",
@@ -157,11 +159,18 @@ function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via"> & { readonly sign
     return { via: relays, ...(signaling === undefined ? {} : { signaling }) };
   }
   if (tokens.length > 0) throw new UsageError("--via-token goes with --via");
+  if (signaling === "relay") throw new UsageError("--signaling relay goes with --via, the URL of the relay");
   if (signaling === undefined) {
     throw new UsageError("--signaling is missing: the URL of a hub, or ticket; or --via, the URL of a relay");
   }
   if (args.value("transport") === "quic-native") throw new UsageError("--transport quic-native goes with --via");
   return { signaling };
+}
+
+/** What callers by name say of the hub. */
+function hubWords(args: ParsedArgs): string {
+  const [signaling = "", via = ""] = [args.value("signaling"), args.values("via")[0]];
+  return signaling === "relay" ? `relay --via ${via}` : signaling;
 }
 
 async function serve(args: ParsedArgs, listener: Listener, input: StandardInput, status: Status): Promise<number> {

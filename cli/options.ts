@@ -25,7 +25,8 @@ export const PEER_OPTIONS = {
 } as const;
 
 /** How they are explained. */
-export const PEER_OPTIONS_HELP = `  --signaling URL    the hub: ws://HOST:PORT or wss://HOST
+export const PEER_OPTIONS_HELP =
+  `  --signaling URL    the hub: ws://HOST:PORT or wss://HOST; or relay, for the hub at the relay of --via
   --stun HOST:PORT   a STUN server to ask; may be repeated
   --token T          the hub's token, if it asks for one
   --transport NAME   how to connect: ice-then-quic, or quic-native, which needs a relay and is chosen where there is one

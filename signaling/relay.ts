@@ -10,16 +10,17 @@ import type { MessageChannel, Signaling, SignalingRelay } from "./channel.ts";
 /** How to get in. */
 export interface RelaySignalingOptions {
   /** What a hub with `--token` asks for. */
-  readonly token?: string;
+  readonly token?: string | undefined;
 }
 
 /**
  * Signaling through the hub at the relay at `url`.
  *
  * @param url `https://HOST[:PORT]`, with `#SHA-256` of the relay's certificate in hexadecimal if it is to be known by that.
- * @throws {TypeError} If it is no such URL.
+ * @throws {TypeError} If it is no such URL, or none at all.
  */
-export function relaySignaling(url: string, options: RelaySignalingOptions = {}): RelaySignaling {
+export function relaySignaling(url: string | undefined, options: RelaySignalingOptions = {}): RelaySignaling {
+  if (url === undefined) throw new TypeError("Cannot signal through a relay: give its URL as via");
   return new RelaySignaling(url, options);
 }
 
@@ -42,7 +43,7 @@ export class RelaySignaling implements Signaling {
     // As a WebSocket's URL has it: peers of both kinds find each other where the relay has the hub's host and port.
     this.hub = parsed.host;
     this.url = `https://${parsed.host}${parsed.hash.toLowerCase()}`;
-    this.relay = { url: this.url, ...(token === undefined ? {} : { token }) };
+    this.relay = { url, ...(token === undefined ? {} : { token }) };
   }
 
   /** Always rejects: it has no channel of its own. */

@@ -11,7 +11,7 @@ import { sleep } from "../io/sleep.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import { SignalingRefusedError } from "../signaling/channel.ts";
-import type { MessageChannel, Signaling } from "../signaling/channel.ts";
+import type { MessageChannel, Signaling, SignalingRelay } from "../signaling/channel.ts";
 import type { NamedRelay } from "../signaling/machines.ts";
 import type { NodeBases } from "./bases.ts";
 import { findRelay } from "./relay_access.ts";
@@ -111,8 +111,13 @@ export class Runner {
 
   /** Closes the signaling channel: a caller that is connected needs it no more. */
   closeChannel(): void {
+    this.#openings++;
     this.#channel?.close();
     this.#channel = undefined;
+    const { host, machine, signaling } = this.#options;
+    if (signaling?.relay === undefined) return;
+    machine.closeRelayChannel?.(host.now());
+    this.#driver.drain();
   }
 
   /** Waits until the peers know that their sessions have ended, as far as RFC 9000 §10.2 has us wait. */
@@ -130,9 +135,11 @@ export class Runner {
 
   #handle(event: TraversalEvent): void {
     switch (event.type) {
-      case "openChannel":
-        void this.#openChannel();
+      case "openChannel": {
+        const relay = this.#options.signaling?.relay;
+        void (relay === undefined ? this.#openChannel() : this.#openRelayChannel(relay));
         break;
+      }
       case "message":
         this.#channel?.send(event.text);
         break;
@@ -168,6 +175,23 @@ export class Runner {
     });
     this.#sessions.set(connection, session);
     return session;
+  }
+
+  /** Has the machine carry its messages itself, once it is known where the relay is. */
+  async #openRelayChannel({ url, token }: SignalingRelay): Promise<void> {
+    const { host, machine, resolve } = this.#options;
+    const opening = ++this.#openings;
+    const relay = await findRelay({ url }, resolve);
+    if (opening !== this.#openings || this.#abort.signal.aborted) return;
+    const where = url.split("#")[0] ?? "";
+    if (relay === "unusable") machine.handleClosed(host.now(), `${where} is no relay that we know how to reach`, true);
+    else if (relay === "unknown") machine.handleClosed(host.now(), `Nobody knows the name of the relay ${where}`);
+    else if (machine.openRelayChannel === undefined) {
+      machine.handleClosed(host.now(), "The transport cannot signal through a relay: choose another of the two", true);
+    } else {
+      machine.openRelayChannel({ relay, ...(token === undefined ? {} : { token }) }, host.now());
+    }
+    this.#driver.drain();
   }
 
   async #openChannel(): Promise<void> {

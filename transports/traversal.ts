@@ -100,6 +100,7 @@ export interface RelayAccess {
 
 /** How a traversal carries its messages itself: as a request on its connection to a relay, which has the hub. */
 export interface RelayChannelOptions {
+  /** Where it is. Whatever else is done there is done on the same connection. */
   readonly relay: RelayAccess;
   /** What the hub asks for. */
   readonly token?: string;

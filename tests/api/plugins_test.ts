@@ -139,7 +139,7 @@ Deno.test("Plugins of three kinds are registered and chosen by name, in dial and
   });
   deepStrictEqual(names("transport"), ["ice-then-quic", "quic-native", "direct"]);
   deepStrictEqual(names("candidates"), ["host", "srflx", "fixed", "every-base"]);
-  deepStrictEqual(names("signaling"), ["ticket", "memory", "ws", "wss", "ports"]);
+  deepStrictEqual(names("signaling"), ["ticket", "memory", "ws", "wss", "https", "relay", "ports"]);
   const chosen = {
     transports: ["direct"],
     candidates: ["every-base:all"],

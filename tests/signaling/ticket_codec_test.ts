@@ -171,3 +171,49 @@ Deno.test("Payloads cut short at any byte, or changed, with a checksum that was 
     }
   }
 });
+
+Deno.test("A hub ticket survives with a relay's URL, by address and by name, with the digest of its certificate and without", () => {
+  const digest = `#${"0123456789abcdef".repeat(4)}`;
+  const long = "h".repeat(37);
+  for (
+    const hubUrl of [
+      `https://203.0.113.255:65535${digest}`,
+      `https://[2001:db8:1111:2222:3333:4444:5555:6666]:65535${digest}`,
+      "https://[2001:db8::1]:443",
+      `https://relay.example.org:4433${digest}`,
+      `https://relay.example.org${digest}`,
+      "https://relay.example.org",
+      `https://${long}:4433${digest}`,
+      `https://${"h".repeat(74)}`,
+    ]
+  ) {
+    const { text } = encodeHubTicket({ ...HUB, hubUrl, stunServers: [] });
+    ok(text.length <= MAX_TICKET_LENGTH, `${hubUrl}: ${text.length}`);
+    deepStrictEqual(decodeTicket(text, EPOCH_MS), { kind: "hub", ...HUB, hubUrl, stunServers: [] });
+  }
+  throws(() => encodeHubTicket({ ...HUB, hubUrl: `https://${long}x:4433${digest}` }), RangeError);
+  throws(() => encodeHubTicket({ ...HUB, hubUrl: `https://${"h".repeat(75)}` }), RangeError);
+  throws(() => encodeHubTicket({ ...HUB, hubUrl: "http://relay.example.org" }), TypeError);
+});
+
+Deno.test("A hub ticket with a relay's URL, cut short anywhere or with other lengths, is refused", () => {
+  const hubUrl = `https://192.0.2.1:4433#${"ab".repeat(32)}`;
+  const { text } = encodeHubTicket({ ...HUB, hubUrl, stunServers: [] });
+  const bytes = decodeBase58(text.slice(2))!;
+  const payload = bytes.subarray(0, bytes.length - 3);
+  const ticketOf = (changed: Uint8Array): string => {
+    const sum = sha256(changed).subarray(0, 3);
+    return `TV${encodeBase58(Uint8Array.from([...changed, ...sum]))}`;
+  };
+  for (let length = 2; length < payload.length; length++) {
+    strictEqual(problemOf(ticketOf(payload.slice(0, length))), "version", `${length}`);
+  }
+  // Version and Ta, key ID, secret: then the hub's text of one letter, the digest's length, and the address's.
+  for (const [at, values] of [[36, [1, 31, 33]], [71, [0, 3, 5, 15]]] as const) {
+    for (const value of values) {
+      const changed = payload.slice();
+      changed[at] = value;
+      strictEqual(problemOf(ticketOf(changed)), "version", `${at} ${value}`);
+    }
+  }
+});
