@@ -23,6 +23,7 @@ export const SERVE_HELP = `Runs what peers find each other by: a hub for signali
   serve --listen 0.0.0.0:443 --cert cert.pem --cert-key key.pem
   serve --token secret                                  only for those who know the token
   serve --relay 192.0.2.1:4433 --relay-token secret     a relay too; prints what to give to listen --via
+  serve --relay 192.0.2.1:4433 --token secret           a relay for all who listen at the hub: they are told of it
 
 usage: serve [options]
 
@@ -31,6 +32,9 @@ usage: serve [options]
   --relay HOST:PORT  runs a relay too, on UDP, for --transport quic-native
   --token T          what clients must show
   --relay-token T    what users of the relay must show; default the same; without any the relay is for loopback only
+  --relay-anyone     the relay is for whoever listens at the hub, token or none
+  --relay-url URL    a relay that the hub names to listeners; may be repeated; default its own, by its addresses
+  --relay-secret S   16 characters or more: what a hub shares with relays elsewhere, which then take the hub's word
   --cert FILE        certificate chain, PEM; the hub is wss:// then; the relay has its own without it
   --cert-key FILE    its key, PEM
   --json             one JSON object a line on stderr
@@ -40,9 +44,9 @@ The hub is at /signal; /health says ok, /metrics counts (Prometheus text).`;
 /** Runs the command until it is interrupted. Returns the exit code. */
 export async function serve(words: readonly string[]): Promise<number> {
   const args = parseArgs(words, {
-    boolean: ["json", "help"],
-    string: ["listen", "stun", "relay", "relay-token", "token", "cert", "cert-key"],
-    collect: ["stun"],
+    boolean: ["json", "help", "relay-anyone"],
+    string: ["listen", "stun", "relay", "relay-token", "relay-url", "relay-secret", "token", "cert", "cert-key"],
+    collect: ["stun", "relay-url"],
   });
   noWords(args);
   const status = new Status(args.flag("json"));
@@ -53,7 +57,7 @@ export async function serve(words: readonly string[]): Promise<number> {
     : { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(certKey) };
   const [listen, token] = [args.value("listen"), args.value("token")];
   const [relay, relayToken] = [args.value("relay"), args.value("relay-token")];
-  const stun = args.values("stun");
+  const [stun, namedUrls, relaySecret] = [args.values("stun"), args.values("relay-url"), args.value("relay-secret")];
   const interrupted = interruption();
   const host = new DenoHost();
   await using service = await startService({
@@ -65,6 +69,9 @@ export async function serve(words: readonly string[]): Promise<number> {
     ...(token === undefined ? {} : { token }),
     ...(relay === undefined ? {} : { relay }),
     ...(relayToken === undefined ? {} : { relayToken }),
+    ...(relaySecret === undefined ? {} : { relaySecret }),
+    ...(namedUrls.length === 0 ? {} : { relayUrls: namedUrls }),
+    relayAnyone: args.flag("relay-anyone"),
     ...(tls === undefined ? {} : { tls }),
   });
   const { urls, address } = service;

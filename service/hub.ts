@@ -14,6 +14,7 @@ import { MAX_UNANSWERED_OFFERS } from "../signaling/admission.ts";
 import type { HubMachine, HubTransmit } from "../signaling/hub_machine.ts";
 import { keyIdOf } from "../signaling/identity.ts";
 import { KEEP_ALIVE_MS } from "../signaling/listener.ts";
+import type { NamedRelay } from "../signaling/machines.ts";
 import { decodeClientMessage, encodeMessage } from "../signaling/messages.ts";
 import type { ClientMessage, HubErrorCode, HubMessage, OtherVersion, RefusalCode } from "../signaling/messages.ts";
 import { RateLimiter, sourceOfHost } from "../signaling/rate_limit.ts";
@@ -22,6 +23,7 @@ import type { EarlyAdmission, Offer } from "../signaling/trust.ts";
 import { HubDirectory } from "./hub_directory.ts";
 import type { ListenerEntry, RegistrationProblem } from "./hub_directory.ts";
 import { OfferLimits } from "./offer_limits.ts";
+import { RELAY_TOKEN_LIFETIME_MS } from "./relay_token.ts";
 
 /** Connections at once. */
 export const MAX_CLIENTS = 10_000;
@@ -60,6 +62,9 @@ export const MAX_UNANSWERED_CANDIDATE_MESSAGES = 4;
 /** A client that has said nothing for so long is gone: listeners ping three times as often. */
 export const IDLE_TIMEOUT_MS = 3 * KEEP_ALIVE_MS + 5_000;
 
+/** How long after leave to use relays was given it is given anew, with the next pong: half of its life. */
+const RELAY_RENEWAL_MS = RELAY_TOKEN_LIFETIME_MS / 2;
+
 /** How often what is past its time is looked for. */
 const SWEEP_INTERVAL_MS = 10_000;
 
@@ -69,6 +74,8 @@ export interface HubOptions {
   readonly stunServers: readonly string[];
   /** Wall-clock milliseconds since 1970 at monotonic instant 0. */
   readonly epochMs: number;
+  /** Relays told to listeners, at most `MAX_NAMED_RELAYS`, each with leave for that Ed25519 key. Absent: there are none. */
+  readonly relaysFor?: (publicKey: Uint8Array, now: number) => readonly NamedRelay[];
 }
 
 /** Things a hub counts, by the name they have in the metrics. */
@@ -100,6 +107,8 @@ interface ClientState<Client> {
   isLeaving: boolean;
   listener: ListenerEntry<Client> | undefined;
   call: string | undefined;
+  /** When its leave to use relays is given anew. */
+  relaysDueAt: number;
 }
 
 interface HubCall<Client> {
@@ -166,6 +175,7 @@ export class Hub<Client> implements HubMachine<Client> {
       isLeaving: false,
       listener: undefined,
       call: undefined,
+      relaysDueAt: Infinity,
     });
     this.#sweepAt ??= now + SWEEP_INTERVAL_MS;
     if (this.#clients.size > MAX_CLIENTS || fromSource >= MAX_CLIENTS_PER_SOURCE) {
@@ -270,7 +280,7 @@ export class Hub<Client> implements HubMachine<Client> {
         break;
       }
       case "ping":
-        this.#send(client, { t: "pong" });
+        this.#send(client, { t: "pong", ...now < state.relaysDueAt ? {} : this.#relaysFor(state, now) });
         break;
       default:
         unreachable(message);
@@ -308,7 +318,15 @@ export class Hub<Client> implements HubMachine<Client> {
       if (other !== undefined) other.listener = undefined;
       this.#reject(replaced, "replaced");
     }
-    this.#send(client, { t: "registered", stun: this.#options.stunServers });
+    this.#send(client, { t: "registered", stun: this.#options.stunServers, ...this.#relaysFor(state, now) });
+  }
+
+  #relaysFor(state: ClientState<Client>, now: number): { readonly relays?: readonly NamedRelay[] } {
+    const key = state.listener?.record.content.key;
+    const relays = key === undefined ? [] : this.#options.relaysFor?.(key, now) ?? [];
+    if (relays.length === 0) return {};
+    state.relaysDueAt = now + RELAY_RENEWAL_MS;
+    return { relays };
   }
 
   #handleOffer(client: Client, bytes: Uint8Array, now: number): void {

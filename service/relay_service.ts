@@ -17,6 +17,7 @@ import { decodePem } from "../protocols/tls/pem.ts";
 import type { HubGate } from "./hub_connection.ts";
 import { stunPlaces } from "./listen_addresses.ts";
 import { countersOf, type Metric } from "./metrics.ts";
+import { relaySecretOf } from "./named_relays.ts";
 import { Relay } from "./relay.ts";
 import { issueRelayToken } from "./relay_token.ts";
 import { makeSelfSigned } from "./self_signed.ts";
@@ -31,6 +32,8 @@ export interface RelayServiceOptions {
   readonly relay?: string;
   readonly relayToken?: string;
   readonly token?: string;
+  readonly relaySecret?: string;
+  readonly relayAnyone?: boolean;
   readonly tls?: { readonly cert: string; readonly key: string };
   /** The hub that the relay carries messages for. */
   readonly gate?: HubGate;
@@ -42,6 +45,8 @@ export interface RelayService {
   readonly addresses: readonly Address[];
   /** SHA-256 of its certificate in DER: what clients pin. */
   readonly certificateSha256: Uint8Array;
+  /** Whether it asks for nothing: on loopback only. */
+  readonly isOpen: boolean;
   /** A token for a registered Ed25519 key of 32 bytes, for some minutes from `now` (monotonic ms). */
   issueToken(publicKey: Uint8Array, now: number): string;
 }
@@ -67,9 +72,9 @@ export async function relayPlaces(options: RelayServiceOptions): Promise<readonl
   if (addresses.some((address) => scopeOf(address) === "unspecified")) {
     throw new Error(`Cannot open a relay on ${relay}: this machine's addresses are not known; give one of them`);
   }
-  if (!isOnLoopback(addresses) && tokenOf(options) === undefined) {
+  if (!isOnLoopback(addresses) && !isGuarded(options) && options.relayAnyone !== true) {
     throw new Error(
-      `Cannot open a relay on ${relay}: everybody could use it; give --relay-token, or a loopback address`,
+      `Cannot open a relay on ${relay}: everybody could use it; give --relay-token, or a loopback address, or --relay-anyone if that is meant`,
     );
   }
   return addresses;
@@ -88,13 +93,14 @@ export function openRelay(options: RelayServiceOptions, addresses: readonly Addr
     ? makeSelfSigned(CERTIFICATE_NAME, host.random, epochMs + host.now())
     : givenCertificate(tls);
   const bases = bindAll(host, addresses);
-  const secret = randomBytes(host.random, 32);
+  const secret = options.relaySecret === undefined ? randomBytes(host.random, 32) : relaySecretOf(options.relaySecret);
+  const isOpen = isOnLoopback(addresses) && !isGuarded(options);
   const machine = new Relay({
     bases,
     binder: host,
     random: host.random,
     credential: certificate.credential,
-    access: { secret, isOpen: token === undefined, ...(token === undefined ? {} : { token }) },
+    access: { secret, isOpen, ...(token === undefined ? {} : { token }) },
     ...(options.gate === undefined ? {} : { gate: options.gate }),
     otherHosts: host.interfaces().map(({ address }) => address.host),
     epochMs,
@@ -103,6 +109,7 @@ export function openRelay(options: RelayServiceOptions, addresses: readonly Addr
     machine,
     addresses: bases.map((base) => base.local),
     certificateSha256: certificate.sha256,
+    isOpen,
     issueToken: (publicKey, now) => issueRelayToken(secret, publicKey, epochMs + now),
     close: () => {
       machine.close();
@@ -113,6 +120,11 @@ export function openRelay(options: RelayServiceOptions, addresses: readonly Addr
 
 function tokenOf({ relayToken, token }: RelayServiceOptions): string | undefined {
   return relayToken ?? token;
+}
+
+/** Whether users have to show something that not everybody has. */
+function isGuarded(options: RelayServiceOptions): boolean {
+  return tokenOf(options) !== undefined || options.relaySecret !== undefined;
 }
 
 function isOnLoopback(addresses: readonly Address[]): boolean {

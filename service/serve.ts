@@ -20,6 +20,7 @@ import { Hub, MAX_CLIENTS } from "./hub.ts";
 import { type HubConnection, HubGate } from "./hub_connection.ts";
 import { announcedStun, stunPlaces, urlHosts } from "./listen_addresses.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
+import { type RelaysFor, relaysFor } from "./named_relays.ts";
 import { type OpenRelay, openRelay, relayMetrics, relayPlaces, type RelayService } from "./relay_service.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
@@ -65,6 +66,12 @@ export interface ServeOptions {
   readonly relay?: string;
   /** What users of the relay must show. @default `token`; without either the relay takes loopback addresses only */
   readonly relayToken?: string;
+  /** What a hub and a relay elsewhere have in common, at least 16 characters: the relay takes the tokens that the hub issues. */
+  readonly relaySecret?: string;
+  /** Whoever registers with the hub may use the relay, though the hub asks for no token: within its limits. @default {false} */
+  readonly relayAnyone?: boolean;
+  /** `https://HOST:PORT#SHA-256` of the relays that the hub names to its listeners. @default its own, by its addresses */
+  readonly relayUrls?: readonly string[];
   /** Certificate chain and key, in PEM: the hub is `wss:` then. The relay has one of its own without it. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -102,9 +109,22 @@ export async function serve(options: ServeOptions): Promise<Service> {
   const relayAddresses = await relayPlaces(options);
   // From here on in one turn: sockets and their driver.
   const bases = bindStun(options.host, addresses);
-  const hub = new Hub<HubConnection>({ stunServers: announcedStun(bases, listen), epochMs: options.epochMs });
+  let relaysOf: RelaysFor | undefined;
+  const hub = new Hub<HubConnection>({
+    stunServers: announcedStun(bases, listen),
+    epochMs: options.epochMs,
+    relaysFor: (publicKey, now) => relaysOf?.(publicKey, now) ?? [],
+  });
   const gate = new HubGate(hub, options.token);
-  const relay = relayAddresses === undefined ? undefined : openRelayBeside(bases, options, relayAddresses, gate);
+  let relay: OpenRelay | undefined;
+  try {
+    if (relayAddresses !== undefined) relay = openRelay({ ...options, gate }, relayAddresses);
+    relaysOf = relaysFor(options, relay);
+  } catch (error) {
+    relay?.close();
+    for (const base of bases) options.host.close(base);
+    throw error;
+  }
   const running = new RunningService(options, { hub, gate, bases, notes, relay });
   try {
     await running.listen(listen);
@@ -298,20 +318,6 @@ function bindStun(host: Host, addresses: readonly Address[]): Base[] {
     }
   }
   return bases;
-}
-
-function openRelayBeside(
-  bases: readonly Base[],
-  options: ServeOptions,
-  addresses: readonly Address[],
-  gate: HubGate,
-): OpenRelay {
-  try {
-    return openRelay({ ...options, gate }, addresses);
-  } catch (error) {
-    for (const base of bases) options.host.close(base);
-    throw error;
-  }
 }
 
 function messageOf(cause: unknown): string {

@@ -20,7 +20,7 @@ import { deriveCredentials, isTicketProof, ticketTag } from "./credentials.ts";
 import { resolveStunServer } from "./hub_names.ts";
 import { formatKey, identityOf, keyIdOf } from "./identity.ts";
 import { MAX_CANDIDATES } from "./machines.ts";
-import type { ListenerEvent, ListenerMachine, MachineContext, Refusal } from "./machines.ts";
+import type { ListenerEvent, ListenerMachine, MachineContext, NamedRelay, Refusal } from "./machines.ts";
 import { decodeHubMessage, encodeMessage } from "./messages.ts";
 import type { HubErrorCode, RefusalCode } from "./messages.ts";
 import { encodeHubTicket } from "./ticket_codec.ts";
@@ -150,7 +150,7 @@ export class HubListener implements ListenerMachine {
     const decoded = decodeHubMessage(message);
     switch (decoded?.t) {
       case "registered":
-        this.#handleRegistered(decoded.stun, now);
+        this.#handleRegistered(decoded.stun, decoded.relays ?? [], now);
         break;
       case "offer":
         this.#handleOffer(decoded.offer, decoded.answered, now);
@@ -159,7 +159,10 @@ export class HubListener implements ListenerMachine {
         this.#handleCandidates(decoded.call, decoded.candidates);
         break;
       case "pong":
-        if (this.#state.name === "registered") this.#state = { ...this.#state, replyBy: Infinity };
+        if (this.#state.name === "registered") {
+          this.#state = { ...this.#state, replyBy: Infinity };
+          this.#tellRelays(decoded.relays ?? []);
+        }
         // Not sooner: whoever is let in and thrown out again has to come back ever more slowly.
         this.#backoff.reset();
         break;
@@ -289,8 +292,14 @@ export class HubListener implements ListenerMachine {
     }
   }
 
-  #handleRegistered(stun: readonly string[], now: number): void {
+  /** Each time: the leave to use them ends after some minutes. */
+  #tellRelays(relays: readonly NamedRelay[]): void {
+    if (relays.length > 0) this.#events.push({ type: "relays", relays });
+  }
+
+  #handleRegistered(stun: readonly string[], relays: readonly NamedRelay[], now: number): void {
     const { hub } = this.#options;
+    this.#tellRelays(relays);
     if (this.#state.name === "registered") {
       this.#state = { ...this.#state, replyBy: Infinity };
       return;

@@ -10,12 +10,13 @@
  *       │─ candidates ──────────►│     more from the caller; the listener sends a later record as another `answer`
  *       │◄ refused │◄─ refuse ───│
  *       │          │◄─ ping ─────│
- *       │          │── pong ────►│
+ *       │          │── pong ────►│     with leave to use the hub's relays, when the one before ends soon
  *
  * @module
  */
 
 import { MAX_MESSAGE_LENGTH } from "./channel.ts";
+import type { NamedRelay } from "./machines.ts";
 import { MAX_SIGNED_BYTES } from "./signed.ts";
 
 /** Said in the first message of each side; a hub answers another one with `error`. */
@@ -24,7 +25,10 @@ const PROTOCOL_VERSION = 1;
 /** STUN servers in one message, at most. */
 export const MAX_STUN_SERVERS = 8;
 
-/** Longest name or reason in a message, in characters. */
+/** Relays in one message, at most. */
+export const MAX_NAMED_RELAYS = 4;
+
+/** Longest name, reason, URL or token in a message, in characters. */
 const MAX_TEXT_LENGTH = 256;
 
 /** Why a listener, or the hub itself, turns a caller down. */
@@ -44,7 +48,7 @@ export type ClientMessage =
 
 /** What a hub sends. */
 export type HubMessage =
-  | { readonly t: "registered"; readonly stun: readonly string[] }
+  | { readonly t: "registered"; readonly stun: readonly string[]; readonly relays?: readonly NamedRelay[] }
   | { readonly t: "forwarded"; readonly stun: readonly string[] }
   /** `stun` is there in the hub's first frame. */
   | { readonly t: "answer"; readonly record: Uint8Array; readonly stun: readonly string[] }
@@ -52,7 +56,7 @@ export type HubMessage =
   /** `answered`: the hub has handed out the record already. */
   | { readonly t: "offer"; readonly offer: Uint8Array; readonly answered: boolean }
   | { readonly t: "candidates"; readonly call: string; readonly candidates: Uint8Array }
-  | { readonly t: "pong" }
+  | { readonly t: "pong"; readonly relays?: readonly NamedRelay[] }
   | { readonly t: "error"; readonly reason: HubErrorCode };
 
 /** A message of another version of this protocol. */
@@ -128,8 +132,8 @@ export function decodeHubMessage(text: string): HubMessage | OtherVersion | unde
   if (isOtherVersion(fields)) return { t: "version" };
   switch (fields.get("t")) {
     case "registered": {
-      const stun = stunOf(fields);
-      return stun && { t: "registered", stun };
+      const [stun, relays] = [stunOf(fields), relaysOf(fields)];
+      return stun && relays && { t: "registered", stun, ...relays };
     }
     case "forwarded": {
       const stun = stunOf(fields);
@@ -150,8 +154,10 @@ export function decodeHubMessage(text: string): HubMessage | OtherVersion | unde
     }
     case "candidates":
       return candidatesOf(fields);
-    case "pong":
-      return { t: "pong" };
+    case "pong": {
+      const relays = relaysOf(fields);
+      return relays && { t: "pong", ...relays };
+    }
     case "error": {
       const reason = HUB_ERROR_CODES.find((code) => code === fields.get("reason"));
       return reason && { t: "error", reason };
@@ -220,4 +226,20 @@ function stunOf(fields: JsonFields): readonly string[] | undefined {
     servers.push(item);
   }
   return servers;
+}
+
+/** `undefined` if it is malformed. What a URL has to look like is for those to say who know relays. */
+function relaysOf(fields: JsonFields): { readonly relays?: readonly NamedRelay[] } | undefined {
+  const value = fields.get("relays");
+  if (value === undefined) return {};
+  if (!Array.isArray(value) || value.length > MAX_NAMED_RELAYS) return undefined;
+  const relays: NamedRelay[] = [];
+  for (const item of value) {
+    if (typeof item !== "object" || item === null) return undefined;
+    const relay: JsonFields = new Map<string, unknown>(Object.entries(item));
+    const [url, token] = [textOf(relay, "url"), textOf(relay, "token")];
+    if (url === undefined || (relay.has("token") && token === undefined)) return undefined;
+    relays.push(token === undefined ? { url } : { url, token });
+  }
+  return { relays };
 }

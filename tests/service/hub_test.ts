@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { toHex } from "../../protocols/core/bytes.ts";
 import type { Ed25519PrivateKey } from "../../protocols/crypto/ed25519.ts";
 import {
   CALL_HOLD_MS,
@@ -504,4 +505,35 @@ Deno.test("Hub answers a registration and an offer with its STUN servers", () =>
   const message: HubMessage = JSON.parse(sent.message);
   ok(message.t === "registered");
   deepStrictEqual(message.stun, [":3478"]);
+});
+
+Deno.test("Hub names its relays to listeners, with leave for their key that it renews in time", () => {
+  const bench = new Bench();
+  const asked: string[] = [];
+  const hub = new Hub<string>({
+    stunServers: [],
+    epochMs: EPOCH_MS,
+    relaysFor: (key, now) => {
+      asked.push(`${toHex(key).slice(0, 4)} ${now}`);
+      return [{ url: "https://192.0.2.1:4433", token: `T${now}` }];
+    },
+  });
+  const heard = (text: string, now: number): unknown => {
+    hub.handleMessage("bob", text, now);
+    const sent = hub.pollMessage();
+    strictEqual(hub.pollMessage(), undefined);
+    return sent === undefined ? undefined : JSON.parse(sent.message);
+  };
+  hub.handleOpen("bob", "192.0.2.1", bench.now);
+  const ping = encodeMessage({ t: "ping" });
+  // Only whoever has registered is told.
+  deepStrictEqual(heard(ping, 0), { t: "pong" });
+  const relays = (token: string): unknown => [{ url: "https://192.0.2.1:4433", token }];
+  deepStrictEqual(heard(register(BOB), 0), { t: "registered", stun: [], relays: relays("T0") });
+  deepStrictEqual(heard(ping, 30_000), { t: "pong" });
+  deepStrictEqual(heard(ping, 149_999), { t: "pong" });
+  deepStrictEqual(heard(ping, 150_000), { t: "pong", relays: relays("T150000") });
+  deepStrictEqual(heard(ping, 180_000), { t: "pong" });
+  const key = toHex(BOB.publicKey.bytes).slice(0, 4);
+  deepStrictEqual(asked, [`${key} 0`, `${key} 150000`]);
 });

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/st
 import { DenoHost } from "../../io/deno_host.ts";
 import { addressOf } from "../../protocols/core/address.ts";
 import { fromHex, toHex } from "../../protocols/core/bytes.ts";
+import { relaysFor } from "../../service/named_relays.ts";
 import { serve, type ServeOptions, type Service } from "../../service/serve.ts";
 import { acceptWebSocket } from "../../signaling/websocket.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
@@ -76,6 +77,22 @@ Deno.test("serve shows the relay's users the certificate it was given, and asks 
   ok(shared.publicAddress !== undefined);
   using issued = await tunnelTo(service, { token: relay!.issueToken(new Uint8Array(32), 0) });
   ok(issued.publicAddress !== undefined);
+});
+
+Deno.test("serve's relay takes the tokens of a hub elsewhere that has the same secret, and no others", async () => {
+  const relaySecret = "a secret of both";
+  await using service = await start({ relay: "127.0.0.1:0", relaySecret });
+  strictEqual(service.relay?.isOpen, false);
+  using without = await tunnelTo(service, {});
+  strictEqual(without.closed?.status, 401);
+  const relayUrls = ["https://relay.example.org"];
+  const options = { epochMs: new DenoHost().epochMs, relayUrls };
+  const [strange] = relaysFor({ ...options, relaySecret: "another secret.." }, undefined)!(new Uint8Array(32), 0);
+  using other = await tunnelTo(service, { token: strange!.token! });
+  strictEqual(other.closed?.status, 401);
+  const [named] = relaysFor({ ...options, relaySecret }, undefined)!(new Uint8Array(32), performance.now());
+  using shared = await tunnelTo(service, { token: named!.token! });
+  ok(shared.publicAddress !== undefined);
 });
 
 Deno.test("serve opens no relay that everybody could use, and says what is wrong with others", async () => {

@@ -16,6 +16,8 @@ const CLIENT_MESSAGES: readonly ClientMessage[] = [
 ];
 const HUB_MESSAGES: readonly HubMessage[] = [
   { t: "registered", stun: [":3478", "[2001:db8::1]:3478", "stun.example:19302"] },
+  { t: "registered", stun: [], relays: [{ url: "https://relay.example", token: "T" }, { url: "https://[::1]:1#ab" }] },
+  { t: "pong", relays: [{ url: "https://relay.example" }] },
   { t: "forwarded", stun: [] },
   { t: "answer", record: SIGNED, stun: [":3478"] },
   { t: "refused", reason: "busy" },
@@ -88,6 +90,13 @@ Deno.test("Fields that are missing, of another type or too long are refused", ()
       '{"t":"answer","record":"AQ","stun":["a"]}',
       '{"t":"registered","stun":[7]}',
       `{"t":"registered","stun":[${Array(9).fill('"a:1"').join()}]}`,
+      '{"t":"registered","stun":[],"relays":"https://a"}',
+      '{"t":"registered","stun":[],"relays":["https://a"]}',
+      '{"t":"registered","stun":[],"relays":[{"token":"T"}]}',
+      '{"t":"registered","stun":[],"relays":[{"url":"https://a","token":7}]}',
+      `{"t":"pong","relays":[{"url":"${"u".repeat(257)}"}]}`,
+      `{"t":"pong","relays":[${Array(5).fill('{"url":"https://a"}').join()}]}`,
+      '{"t":"pong","relays":[null]}',
       '{"t":"refused","reason":""}',
       '{"t":"error"}',
     ]
