@@ -20,7 +20,7 @@ export interface ForwarderOptions {
 
 /** Forwards until it is disposed of. */
 export class Forwarder implements AsyncDisposable {
-  readonly #server: Deno.NetAddr;
+  #server: Deno.NetAddr;
   readonly #options: Required<ForwarderOptions>;
   readonly #inside = open();
   readonly #running: Promise<void>[] = [];
@@ -53,6 +53,11 @@ export class Forwarder implements AsyncDisposable {
     this.#outside = open();
     before.close();
     this.#pumpOutside();
+  }
+
+  /** The server is on another port from now on, as one that was restarted behind a NAT. */
+  redirect(port: number): void {
+    this.#server = { ...this.#server, port };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

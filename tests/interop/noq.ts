@@ -4,7 +4,7 @@
  * @module
  */
 
-import { builtProgram, NOQ, PEER_SECONDS, PeerProcess } from "./peers.ts";
+import { builtProgram, NOQ, PEER_SECONDS, PeerProcess, switches } from "./peers.ts";
 
 const built = builtProgram("cargo", "noq");
 
@@ -55,17 +55,6 @@ export function noqClient(
   options: NoqClientOptions = {},
 ): PeerProcess {
   return start("client", ["--cert", files.cert, "--alpn", alpn, "--port", String(port), ...switches(options)]);
-}
-
-/** `keyUpdate: true` as `--key-update`, `streams: 9` as `--streams 9`. */
-function switches(options: object): string[] {
-  const words: string[] = [];
-  for (const [name, value] of Object.entries(options)) {
-    if (value === false || value === undefined) continue;
-    words.push(`--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
-    if (value !== true) words.push(String(value));
-  }
-  return words;
 }
 
 function start(role: string, args: readonly string[]): PeerProcess {

@@ -15,6 +15,10 @@ export const AIOICE: PythonPeer = { name: "aioice", version: "0.13.0" };
 export const IROH = { name: "@number0/iroh", version: "1.1.0" } as const;
 /** noq from crates.io, as `peers/noq/Cargo.toml` pins it. */
 export const NOQ = { name: "noq", version: "1.4.0" } as const;
+/** quic-go from the Go module proxy, as `peers/quicgo/go.mod` pins it. */
+export const QUIC_GO = { name: "quic-go", version: "0.65.0" } as const;
+/** masque-go from the Go module proxy, as `peers/masque/go.mod` pins it. */
+export const MASQUE_GO = { name: "masque-go", version: "0.3.0" } as const;
 
 /** Seconds after which a peer ends by itself, whatever happens to the test that started it. */
 export const PEER_SECONDS = 100;
@@ -102,6 +106,17 @@ export function peerTest(peer: Peer, name: string, run: TestRun): void {
 }
 
 type TestRun = (test: Deno.TestContext) => Promise<void>;
+
+/** Options as words of a command line: `keyUpdate: true` as `--key-update`, `streams: 9` as `--streams 9`. */
+export function switches(options: object): string[] {
+  const words: string[] = [];
+  for (const [name, value] of Object.entries(options)) {
+    if (value === false || value === undefined) continue;
+    words.push(`--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+    if (value !== true) words.push(String(value));
+  }
+  return words;
+}
 
 /** Test certificate and key as files, for peers that read files; removed when disposed of. */
 export function pemFiles(certificate: { pem: string; keyPem: string }): PemFiles {

@@ -1,0 +1,12 @@
+// quic-go as a peer: built by .ci/peers.sh, outside the tree.
+module quicgo-peer
+
+go 1.26.0
+
+require github.com/quic-go/quic-go v0.65.0
+
+require (
+	golang.org/x/crypto v0.54.0 // indirect
+	golang.org/x/net v0.56.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+)
