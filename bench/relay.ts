@@ -1,81 +1,30 @@
 /**
- * What the relay's process spends on a forwarded megabyte, beside a bare forwarder of UDP with one AEAD pass, by turns.
+ * What the relay's process spends on a forwarded megabyte, beside a bare forwarder of UDP with one AEAD pass, by turns; and
+ * how fast a transfer is through it.
  *
- *     deno run -A --unstable-net bench/relay.ts [--rounds 3] [--json]
+ *     deno run -A --unstable-net bench/relay.ts [--rounds 3] [--mebibytes 32] [--json]
  *
  * Both run in processes of their own (`bench/relay_process.ts`); datagrams of 1200 bytes come at a steady rate that neither
- * is busy with, and CPU time is the process's own, sockets included.
+ * is busy with, and CPU time is the process's own, sockets, garbage collector and compiler included. For the rate one stream
+ * of QUIC goes through the relay as fast as it can, both of its ends in this process; directly, likewise.
  *
  * @module
  */
 
 import { parseArgs } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DenoHost } from "../io/deno_host.ts";
-import { addressOf, parseAddress } from "../protocols/core/address.ts";
-import type { Address } from "../protocols/core/address.ts";
-import { type PeerHost, PlainPeer, TunnelPeer } from "../tests/support/relay_world.ts";
+import { PlainPeer, TunnelPeer } from "../tests/support/relay_world.ts";
+import { measureRate } from "./relay_rate.ts";
+import { ForwarderProcess, hostOf } from "./support/forwarder_process.ts";
 import { median, ratio, table } from "./support/statistics.ts";
 
 const DATAGRAM_BYTES = 1200;
-/** Datagrams every 5 ms: 38 Mb/s. */
+/** Datagrams every 5 ms: 38 Mb/s at most, and 30 with what a timer takes. */
 const BATCH = 20;
 const BATCH_MS = 5;
 const BATCHES = 600;
-/** Before measuring, so that both are compiled. */
-const WARM_UP_BATCHES = 150;
-
-/** A forwarder in a process of its own. */
-class ForwarderProcess implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(kind: string, target: string) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--unstable-net", new URL("relay_process.ts", import.meta.url).pathname, kind, target],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    this.#lines = linesOf(this.#child.stdout)[Symbol.asyncIterator]();
-  }
-
-  /** The next line it prints. */
-  async line(): Promise<string> {
-    return String((await this.#lines.next()).value);
-  }
-
-  /** CPU time so far, in microseconds. */
-  async cpu(): Promise<number> {
-    await this.#writer.write(new TextEncoder().encode("cpu\n"));
-    return Number(await this.line());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.close();
-    await this.#child.status;
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (text + chunk).split("\n");
-    text = parts.pop() ?? "";
-    yield* parts;
-  }
-}
-
-function hostOf(name: string): PeerHost & { closeAll(): void } {
-  const host = new DenoHost();
-  const more = {
-    name,
-    address: (port = 0): Address => addressOf("127.0.0.1", port),
-    closeAll: (): void => host[Symbol.dispose](),
-  };
-  return Object.assign(host, more);
-}
+/** Before measuring: until then the runtime compiles the relay's code, which one that runs for days does once. */
+const WARM_UP_BATCHES = 1500;
 
 /** Sends at the rate, and says what the process spent on each datagram that `received` counts, in microseconds. */
 async function measure(send: () => void, received: () => number, process: ForwarderProcess): Promise<number> {
@@ -96,7 +45,7 @@ async function measureForwarder(): Promise<number> {
   const [from, to] = [hostOf("from"), hostOf("to")];
   const [sender, sink] = [new PlainPeer(from), new PlainPeer(to)];
   await using process = new ForwarderProcess("forwarder", sink.base.local.toString());
-  const address = parseAddress(await process.line());
+  const address = await process.address();
   const payload = new Uint8Array(DATAGRAM_BYTES);
   try {
     return await measure(() => sender.send(address, payload), () => sink.received.length, process);
@@ -109,10 +58,8 @@ async function measureForwarder(): Promise<number> {
 async function measureRelay(direction: "in" | "out"): Promise<number> {
   const [outside, inside] = [hostOf("outside"), hostOf("inside")];
   const plain = new PlainPeer(outside);
-  await using process = new ForwarderProcess("relay", "");
-  const address = parseAddress(await process.line());
-  const sha256 = Uint8Array.fromBase64(await process.line());
-  const peer = new TunnelPeer(inside, { address, certificate: { sha256 } }, { isRaw: true });
+  await using process = new ForwarderProcess("relay");
+  const peer = new TunnelPeer(inside, await process.relay(), { isRaw: true });
   const opened = Promise.withResolvers<void>();
   peer.onEvent = () => opened.resolve();
   await opened.promise;
@@ -137,26 +84,34 @@ async function measureRelay(direction: "in" | "out"): Promise<number> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { rounds: { type: "string" }, json: { type: "boolean" } } });
-  const results: Record<"forwarder" | "in" | "out", number[]> = { forwarder: [], in: [], out: [] };
+  const { values } = parseArgs({
+    options: { rounds: { type: "string" }, mebibytes: { type: "string" }, json: { type: "boolean" } },
+  });
+  const bytes = Number(values.mebibytes ?? 32) * 2 ** 20;
+  const rows = [
+    { name: "UDP forwarder, one AEAD pass", cpu: measureForwarder, rate: undefined },
+    { name: "relay, to the tunnel", cpu: () => measureRelay("in"), rate: () => measureRate("in", bytes) },
+    { name: "relay, from the tunnel", cpu: () => measureRelay("out"), rate: () => measureRate("out", bytes) },
+    { name: "no relay", cpu: undefined, rate: () => measureRate("direct", bytes) },
+  ].map((row) => ({ ...row, cpus: new Array<number>(), rates: new Array<number>() }));
   for (let round = 0; round < Number(values.rounds ?? 3); round++) {
-    results.forwarder.push(await measureForwarder());
-    results.in.push(await measureRelay("in"));
-    results.out.push(await measureRelay("out"));
+    for (const { cpu, cpus } of rows) if (cpu !== undefined) cpus.push(await cpu());
+    for (const { rate, rates } of rows) if (rate !== undefined) rates.push(await rate());
   }
-  if (values.json) console.log(JSON.stringify(results));
+  if (values.json) console.log(JSON.stringify(rows));
   else {
-    const base = median(results.forwarder);
-    const row = (name: string, each: number[]): string[] => [
-      name,
-      median(each).toFixed(1),
-      (median(each) * 1000 / DATAGRAM_BYTES).toFixed(1),
-      ratio(median(each), base),
-    ];
-    console.log(table(["CPU time", "µs a datagram", "ms a megabyte", "ratio"], [
-      row("UDP forwarder, one AEAD pass", results.forwarder),
-      row("relay, to the tunnel", results.in),
-      row("relay, from the tunnel", results.out),
-    ]));
+    const base = median(rows[0]?.cpus ?? []);
+    const cells = (each: readonly number[], of: (value: number) => string): string =>
+      each.length === 0 ? "" : of(median(each));
+    console.log(table(
+      ["", "µs a datagram", "ms a megabyte", "ratio", "one stream, MB/s"],
+      rows.map(({ name, cpus, rates }) => [
+        name,
+        cells(cpus, (cpu) => cpu.toFixed(1)),
+        cells(cpus, (cpu) => (cpu * 1000 / DATAGRAM_BYTES).toFixed(1)),
+        cells(cpus, (cpu) => ratio(cpu, base)),
+        cells(rates, (rate) => rate.toFixed(1)),
+      ]),
+    ));
   }
 }

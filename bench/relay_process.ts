@@ -1,6 +1,7 @@
 /**
- * What `bench/relay.ts` measures: a relay without limits, or a forwarder that seals each datagram and sends it on. Prints its
- * address (a relay, its certificate's SHA-256 too), then for each line on stdin its CPU time in microseconds.
+ * What `bench/relay.ts` and `bench/relay_memory.ts` measure: a relay without limits, or a forwarder that seals each datagram
+ * and sends it on. Prints its address (a relay, its certificate's SHA-256 too), then answers each line on stdin: `cpu` is its
+ * CPU time in microseconds, `memory` the bytes of its heap and those that are resident.
  *
  * @module
  */
@@ -14,6 +15,7 @@ import { NODE_AEAD_BACKEND } from "../protocols/crypto/node_aead.ts";
 import { Relay } from "../service/relay.ts";
 import { DEFAULT_RELAY_LIMITS } from "../service/relay_limits.ts";
 import { makeSelfSigned } from "../service/self_signed.ts";
+import { collectGarbage, heapBytes, residentBytes } from "./support/heap.ts";
 
 function startRelay(host: DenoHost): string[] {
   const base = host.bind(addressOf("127.0.0.1", 0));
@@ -50,13 +52,24 @@ function startForwarder(target: Address): string[] {
   return [`127.0.0.1:${socket.addr.transport === "udp" ? socket.addr.port : 0}`];
 }
 
+async function answer(question: string): Promise<string> {
+  if (question.startsWith("memory")) {
+    await collectGarbage();
+    return `${heapBytes()} ${residentBytes()}`;
+  }
+  const { user, system } = cpuUsage();
+  return String(user + system);
+}
+
 if (import.meta.main) {
   const [kind, target = ""] = Deno.args;
-  const lines = kind === "relay" ? startRelay(new DenoHost()) : startForwarder(parseAddress(target));
+  // Set up as `serve` does it.
+  const lines = kind === "relay"
+    ? startRelay(new DenoHost({ maxSockets: DEFAULT_RELAY_LIMITS.maxPorts + 1, receiveBufferBytes: 2048 }))
+    : startForwarder(parseAddress(target));
   for (const line of lines) console.log(line);
-  for await (const _ of Deno.stdin.readable) {
-    const { user, system } = cpuUsage();
-    console.log(user + system);
+  for await (const question of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    console.log(await answer(question));
   }
   Deno.exit(0);
 }
