@@ -66,7 +66,7 @@ export class RetryPause {
 
 /** One connection to one relay: there as long as something uses it, and back by itself after it was lost. */
 export class RelayConnection {
-  readonly access: RelayAccess;
+  #access: RelayAccess;
   readonly #host: RelayHost;
   readonly #uses = new Set<RelayUse>();
   /** Of these, those that have not been told that requests can be made. */
@@ -80,9 +80,14 @@ export class RelayConnection {
   /** The first attempt is made by `onTimeout`, at once. */
   constructor(host: RelayHost, access: RelayAccess) {
     this.#host = host;
-    this.access = access;
+    this.#access = access;
     this.#handshakes = new RelayHandshakes(host, access);
     this.#retryAt = host.node.now;
+  }
+
+  /** What is known of the relay. */
+  get access(): RelayAccess {
+    return this.#access;
   }
 
   /** What is under it, once its handshake is complete. */
@@ -135,6 +140,12 @@ export class RelayConnection {
       use.connecting(this.#http3, now);
       this.#host.wakeEndpoint();
     } else if (!this.#handshakes.isUnderWay) this.#retryAt = Math.min(this.#retryAt, now);
+  }
+
+  /** What is known of the relay now: for the next handshake. */
+  update(access: RelayAccess): void {
+    this.#access = access;
+    this.#handshakes.update(access);
   }
 
   leave(use: RelayUse): void {

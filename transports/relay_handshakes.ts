@@ -45,7 +45,7 @@ interface Attempt {
 /** One round of handshakes after another, each begun by `begin`. */
 export class RelayHandshakes {
   readonly #host: HandshakeHost;
-  readonly #access: RelayAccess;
+  #access: RelayAccess;
   /** As many as the relay has addresses, at most. */
   readonly #attempts = new Map<QuicConnection, Attempt>();
   /** Those that others were faster than, until they have said so. */
@@ -67,6 +67,11 @@ export class RelayHandshakes {
   /** When `onTimeout` wants to be called; `Infinity` for never. */
   get timeoutAt(): number {
     return this.#nextAt;
+  }
+
+  /** What is known of the relay now: for the next round. */
+  update(access: RelayAccess): void {
+    this.#access = access;
   }
 
   /** Begins with the first address. */

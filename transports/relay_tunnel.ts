@@ -38,7 +38,7 @@ export interface TunnelListener {
 /** Keeps one tunnel open until it is stopped. */
 export class RelayTunnel implements RelayUse {
   readonly #host: TunnelHost;
-  readonly #access: RelayAccess;
+  #access: RelayAccess;
   readonly #listener: TunnelListener;
   readonly #connection: RelayConnection;
   readonly #pause = new RetryPause();
@@ -112,6 +112,12 @@ export class RelayTunnel implements RelayUse {
   lost(reason: string, retryAt: number, now: number): void {
     this.#retryAt = Infinity;
     this.#close(reason, retryAt, now);
+  }
+
+  /** What is known of the relay now: for the next time that something is asked of it. */
+  update(access: RelayAccess): void {
+    this.#access = access;
+    this.#connection.update(access);
   }
 
   /** Gives the address back. */

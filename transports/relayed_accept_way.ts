@@ -25,7 +25,7 @@ const MAX_RELAY_WAIT_MS = 1000;
 
 /** A relay, and how we are reached there. */
 interface Relayed {
-  readonly access: RelayAccess;
+  readonly authority: string;
   readonly tunnel: RelayTunnel;
   /** Our address there; it is kept for a while after the tunnel is lost. */
   address: Address | undefined;
@@ -66,13 +66,15 @@ export class RelayedAcceptWay implements AcceptWay {
 
   addRelays(relays: readonly RelayAccess[], _now: number): void {
     for (const access of relays) {
-      const isKnown = this.#relays.some((relay) => relay.access.authority === access.authority);
-      if (isKnown || this.#relays.length >= MAX_RELAYS || this.#isOver) continue;
+      const known = this.#relays.find(({ authority }) => authority === access.authority);
+      // The hub renews our leave, and a relay that was made anew has another certificate.
+      if (known !== undefined) known.tunnel.update(access);
+      if (known !== undefined || this.#relays.length >= MAX_RELAYS || this.#isOver) continue;
       const tunnel: RelayTunnel = new RelayTunnel(this.#shell, access, {
         tunnelOpened: (base, now) => this.#onOpened(relay, base, now),
         tunnelClosed: (_base, reason, retryAt, now) => this.#onClosed(relay, reason, retryAt, now),
       });
-      const relay: Relayed = { access, tunnel, address: undefined, hasAnswered: false };
+      const relay: Relayed = { authority: access.authority, tunnel, address: undefined, hasAnswered: false };
       this.#relays.push(relay);
     }
   }
