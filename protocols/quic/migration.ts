@@ -93,6 +93,7 @@ export function addProvenPath(
     path = parts.paths.add(base, remote, { isOurs: true });
   }
   if (path !== parts.paths.active) path.abandonAt = now + UNUSED_PATH_MS;
+  path.isFound = true;
   path.rttMs = rttMs;
   return path;
 }
@@ -171,9 +172,12 @@ export function moveBack(parts: ConnectionParts, path: Path, now: number): boole
   if (!claimConnectionId(parts, path)) return false;
   const silent = parts.paths.active;
   moveTo(parts, path, now);
-  // What is still on its way there is taken for a while; then the path is as unknown as any other.
-  parts.paths.disqualify(silent);
-  abandonLater(parts, silent, now);
+  // What is still on its way there is taken for a while; then the path is as unknown as any other. But one that nobody would
+  // find again, as that through the relay, is where to go back to when this one is silent, too.
+  if (silent.isFound || !silent.isValidated) {
+    parts.paths.disqualify(silent);
+    abandonLater(parts, silent, now);
+  }
   repeatOldest(parts);
   parts.pending.isPingDue = true;
   return true;

@@ -37,6 +37,8 @@ export class Path implements PathKey {
   isAsked = false;
   /** Whether a client is to move here once it is validated: RFC 9000 §9.6. */
   isPreferred = false;
+  /** Whether NAT traversal has found it, and may find it again. */
+  isFound = false;
   /** Of our connection IDs, the one that the peer's latest packet here was addressed to. */
   usedSequenceNumber = 0;
   /** When an authentic packet last came in here; kept up where NAT traversal is on. */

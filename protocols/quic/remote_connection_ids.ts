@@ -11,11 +11,15 @@
 import { equalBytes } from "../core/bytes.ts";
 import { equalSecrets } from "../crypto/constant_time.ts";
 import { TransportError } from "./errors.ts";
+import { RangeSet } from "./range_set.ts";
 
 /** What we declare as active_connection_id_limit: IDs of the peer that we keep. */
 export const ACTIVE_CONNECTION_ID_LIMIT = 8;
 /** RFC 9000 §5.1.2: RETIRE_CONNECTION_ID frames that wait, per ID of the limit; a peer that causes more is cut off. */
 const PENDING_RETIREMENTS_PER_ID = 4;
+
+/** Runs of retired IDs that are remembered: a peer that counts by one, as it must (RFC 9000 §5.1.1), makes few. */
+const MAX_RETIRED_RANGES = 64;
 
 interface RemoteConnectionId {
   readonly sequenceNumber: number;
@@ -33,6 +37,8 @@ export class RemoteConnectionIds {
   readonly #held = new Map<number, RemoteConnectionId>();
   #spare: RemoteConnectionId[] = [];
   #retirePriorTo = 0;
+  /** Sequence numbers that we have given back, from `#retirePriorTo` on. */
+  readonly #retired = new RangeSet();
   #pendingRetirements: number[] = [];
 
   /**
@@ -158,6 +164,8 @@ export class RemoteConnectionIds {
     } else if (frame.sequenceNumber < this.#retirePriorTo) {
       // RFC 9000 §19.15: it came late and is retired already.
       this.#pendingRetirements.push(frame.sequenceNumber);
+    } else if (this.#isRetired(frame.sequenceNumber)) {
+      // A copy of the frame that was sent again, after we had used the ID and given it back: it is gone for good.
     } else {
       this.#spare.push({
         sequenceNumber: frame.sequenceNumber,
@@ -209,6 +217,18 @@ export class RemoteConnectionIds {
       if (path === this.#currentPath) this.#current = next;
     }
     for (const { sequenceNumber } of retired) this.#pendingRetirements.push(sequenceNumber);
+    this.#retired.removeBelow(retirePriorTo);
+  }
+
+  #isRetired(sequenceNumber: number): boolean {
+    const index = this.#retired.search(sequenceNumber + 1);
+    return index < this.#retired.count && this.#retired.startOf(index) <= sequenceNumber;
+  }
+
+  #retire(sequenceNumber: number): void {
+    this.#pendingRetirements.push(sequenceNumber);
+    this.#retired.add(sequenceNumber, sequenceNumber + 1);
+    if (this.#retired.count > MAX_RETIRED_RANGES) this.#retired.removeBelow(this.#retired.firstEnd);
   }
 
   /** An ID that another path has; the frame's own is not below its Retire Prior To, so there is one. */
@@ -228,6 +248,6 @@ export class RemoteConnectionIds {
     this.#held.delete(path);
     if (id.connectionId.length === 0) return;
     for (const other of this.#held.values()) if (other === id) return;
-    this.#pendingRetirements.push(id.sequenceNumber);
+    this.#retire(id.sequenceNumber);
   }
 }

@@ -17,3 +17,13 @@ Deno.test(`QUIC keeps its promises through random operations, seeds 1 to ${SEEDS
     }
   }
 });
+
+Deno.test(`QUIC keeps its promises while paths come and go, seeds 1 to ${SEEDS} (RFC 9000 §9, draft-seemann-quic-nat-traversal-02)`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    try {
+      runOperations(seed, 150, { traverses: true });
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});

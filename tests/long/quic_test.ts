@@ -21,6 +21,18 @@ Deno.test("QUIC keeps its promises through random operations (RFC 9000 §2, §3,
   });
 });
 
+Deno.test("QUIC keeps its promises while paths come and go (RFC 9000 §9, draft-seemann-quic-nat-traversal-02)", () => {
+  forSeeds("QUIC with NAT traversal, 300 random operations, moves and cuts", 1500, (seed) => {
+    const { virtualMs, streams, bytes, lostDatagrams } = runOperations(seed, 300, { traverses: true });
+    return {
+      "virtual hours": virtualMs / 3_600_000,
+      streams,
+      "MiB": bytes / 1024 / 1024,
+      "lost datagrams": lostDatagrams,
+    };
+  });
+});
+
 Deno.test("Every byte arrives once and in order at 10 to 40 % loss (RFC 9002)", () => {
   forSeeds("QUIC, 256 KiB each way at 10 to 40 % loss, 10 % duplicated, reordered", 1000, (seed) => {
     const totalBytes = 256 * 1024;

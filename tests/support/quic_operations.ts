@@ -10,6 +10,7 @@ import { addressOf } from "../../protocols/core/address.ts";
 import { type Random, randomUnit } from "../../protocols/core/random.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../../protocols/quic/events.ts";
+import { MovingPair } from "./moving_pair.ts";
 import { Pair, type Peer } from "./quic_pair.ts";
 import { seededRandom } from "./seeded_random.ts";
 
@@ -36,36 +37,47 @@ const MAX_WRITE_BYTES = 40_000;
 /** Steps in which everything must have settled once no new operations come. */
 const MAX_SETTLING_STEPS = 200_000;
 
+/** How a run differs from the usual one. */
+export interface OperationOptions {
+  /** The two ends meet at a relay, look for paths around it, move to and fro, and paths come and go. */
+  readonly traverses?: boolean;
+}
+
 /**
  * Runs `operations` random operations, lets everything end and checks what is left.
  *
  * @throws {Error} If anything is seen that the model does not allow.
  */
-export function runOperations(seed: number, operations: number): OperationCounts {
+export function runOperations(seed: number, operations: number, options: OperationOptions = {}): OperationCounts {
   const random = seededRandom(seed ^ 0x5eed);
-  const pair = new Pair({
-    seed,
-    link: {
-      latencyMs: below(random, 80),
-      loss: randomUnit(random) * 0.25,
-      duplication: randomUnit(random) * 0.1,
-      jitterMs: below(random, 60),
-    },
-    transport: {
-      idleTimeoutMs: 600_000,
-      // A client that only waits must still be heard once a NAT has moved it.
-      keepAliveMs: 10_000,
-      maxBidirectionalStreams: 1 + below(random, 12),
-      maxUnidirectionalStreams: 1 + below(random, 12),
-      streamWindowBytes: 2_000 + below(random, 100_000),
-      connectionWindowBytes: 4_000 + below(random, 200_000),
-    },
-  });
-  const { client, server } = pair.established();
+  const link = {
+    latencyMs: below(random, 80),
+    loss: randomUnit(random) * 0.25,
+    duplication: randomUnit(random) * 0.1,
+    jitterMs: below(random, 60),
+  };
+  const transport = {
+    idleTimeoutMs: 600_000,
+    // A client that only waits must still be heard once a NAT has moved it.
+    keepAliveMs: 10_000,
+    maxBidirectionalStreams: 1 + below(random, 12),
+    maxUnidirectionalStreams: 1 + below(random, 12),
+    streamWindowBytes: 2_000 + below(random, 100_000),
+    connectionWindowBytes: 4_000 + below(random, 200_000),
+  };
+  const moving = options.traverses === true ? new MovingPair(seed, random, transport) : undefined;
+  const pair = moving?.pair ?? new Pair({ seed, link, transport });
+  if (moving !== undefined) pair.link = link;
+  const { client, server } = moving?.connected() ?? pair.established();
   const ends = [new End(pair.client, client, random), new End(pair.server, server, random)] as const;
   ends[0].other = ends[1];
   ends[1].other = ends[0];
-  for (let i = 0; i < operations; i++) operate(pair, ends, random);
+  moving?.followFound();
+  for (let i = 0; i < operations; i++) {
+    operate(pair, ends, random);
+    if (randomUnit(random) < 0.2) moving?.operate();
+  }
+  moving?.heal();
   for (const end of ends) end.settle();
   pair.runUntil(() => {
     for (const end of ends) end.settle();

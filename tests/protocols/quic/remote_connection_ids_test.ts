@@ -47,6 +47,20 @@ Deno.test("RemoteConnectionIds leaves those below Retire Prior To (RFC 9000 §19
   strictEqual(ids.takePendingRetirement(), 2);
 });
 
+Deno.test("RemoteConnectionIds takes no ID again that was given back, however often it is offered (RFC 9000 §5.1.2, §19.15)", () => {
+  const ids = new RemoteConnectionIds(id(0));
+  for (let n = 1; n < ACTIVE_CONNECTION_ID_LIMIT; n++) ids.onNew(fresh(n));
+  // Seven are used up and given back, one after the other; the peer replaces each, and sends a copy of its first offer.
+  for (let n = 1; n < 100; n++) {
+    strictEqual(ids.renew(0), true);
+    strictEqual(ids.takePendingRetirement(), n - 1);
+    ids.onNew(fresh(ACTIVE_CONNECTION_ID_LIMIT - 1 + n));
+    for (let gone = 1; gone < n; gone++) ids.onNew(fresh(gone));
+    strictEqual(ids.pendingRetirement, undefined);
+    deepStrictEqual(ids.current, id(n));
+  }
+});
+
 Deno.test("RemoteConnectionIds refuses contradictions, too many, and any from a peer with empty ones (RFC 9000 §5.1.1, §19.15)", () => {
   const ids = new RemoteConnectionIds(id(0));
   ids.onNew(fresh(1));

@@ -193,3 +193,23 @@ Deno.test("Transfers survive direct paths that come and go in either direction, 
     strictEqual(ends.client.state, "confirmed", `seed ${seed}`);
   }
 });
+
+Deno.test("Client that went to the relay by itself and finds it silent tries the direct path, and comes back to the relay: nobody would find that again", () => {
+  const direct = new DirectPath({ transport: { keepAliveMs: 5000 } });
+  const { pair } = direct;
+  const { client, server } = direct.moved();
+  pair.runTo(pair.now + 1000);
+  strictEqual(client.migrate(pair.client.base, RELAY, pair.now), true);
+  pair.drain();
+  pair.runTo(pair.now + 1000);
+  const ticker = new Ticker(direct, client, pair.server);
+  // The direct path has died, and then the relay falls silent for a moment.
+  direct.filter = () => false;
+  ticker.runTo(pair.now + 1500);
+  direct.filter = (_, __, { from, to }) => from === RELAY || to === RELAY;
+  ticker.runTo(pair.now + 5000);
+  strictEqual(client.path.remote, RELAY);
+  strictEqual(server.path.base, direct.tunnel);
+  pair.runTo(pair.now + 1000);
+  strictEqual(ticker.isComplete, true);
+});
