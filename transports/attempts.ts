@@ -88,6 +88,16 @@ export class Attempts {
     this.#attempts.delete(connection);
   }
 
+  /** Bases have come or gone: handshakes from those that are not there any more cannot move (RFC 9000 §9). */
+  onBasesChanged(): void {
+    const { bases } = this.#host.node;
+    for (const [connection, { base }] of this.#attempts) {
+      if (bases.includes(base)) continue;
+      this.#attempts.delete(connection);
+      connection.abandon();
+    }
+  }
+
   /** Drops all but one, which is the session from now on; without one, all. */
   settle(session?: QuicConnection): void {
     for (const connection of this.#attempts.keys()) if (connection !== session) connection.abandon();

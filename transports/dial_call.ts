@@ -98,6 +98,10 @@ export class DialCall implements TraversalLogic<CallerEvent> {
     if (remote !== undefined) this.#session?.onUnreachable(base, remote, now);
   }
 
+  onBasesChanged(now: number): void {
+    for (const way of this.#ways) way.onBasesChanged(now);
+  }
+
   close(code: number, reason: string, now: number): void {
     if (this.#state.name === "established") this.#state.connection.close(code, reason, now);
     else this.#stop();
@@ -288,7 +292,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
     way.win(connection, now);
     for (const other of this.#ways) if (other !== way) other.lose(now);
     const { node, gathering } = this.#shell;
-    // Without NAT traversal a session stays where it is: it has no use for other addresses.
+    // Without NAT traversal a session moves only when its base is gone, and has no use for the addresses of others.
     if (connection.traversalCounts === undefined) gathering.stop();
     const relayed = this.#ways.flatMap((it) => it.relayed);
     const paths = new SessionPaths(this.#shell, { connection, startedAt: node.now, relayed });

@@ -102,6 +102,12 @@ export class IceDialWay implements DialWay {
   handleSocketError(error: SocketError, now: number): void {
     this.#ice?.handleSocketError(error, now);
   }
+
+  /** Others follow when checks have got through from the bases that there are. */
+  onBasesChanged(): void {
+    this.#attempts.onBasesChanged();
+  }
+
   has(connection: QuicConnection): boolean {
     return this.#attempts.get(connection) !== undefined;
   }

@@ -8,6 +8,7 @@
 import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
 import type { PairReport } from "../protocols/ice/types.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
@@ -96,6 +97,19 @@ export class RelayedDialWay implements DialWay {
     for (const connection of this.#attempts.keys()) connection.onUnreachable(base, remote, now);
   }
 
+  onBasesChanged(now: number): void {
+    const { bases } = this.#shell.node;
+    for (const [connection, address] of this.#attempts) {
+      const { path, state } = connection;
+      if (state !== "handshaking" || bases.includes(path.base)) continue;
+      const base = this.#baseFor(address);
+      if (base === undefined) continue;
+      this.#attempts.delete(connection);
+      connection.abandon();
+      this.#connect(base, address, now);
+    }
+  }
+
   has(connection: QuicConnection): boolean {
     return this.#attempts.has(connection);
   }
@@ -163,28 +177,36 @@ export class RelayedDialWay implements DialWay {
 
   #dialNext(now: number): void {
     this.#nextAt = Infinity;
-    const { node, endpoint } = this.#shell;
     while (this.#dialled < Math.min(this.#addresses.length, MAX_RELAYED_ATTEMPTS)) {
       const address = this.#addresses[this.#dialled++];
       if (address === undefined) return;
-      const base = node.bases.find(({ local }) => local.family === address.family);
+      const base = this.#baseFor(address);
       if (base === undefined) {
         this.#problem = `No way to the relay: this machine has no address of the family of ${address}`;
         continue;
       }
       this.#problem = undefined;
-      const connection = endpoint.connect({
-        base,
-        remote: address,
-        tls: tlsSettings(node),
-        transport: traversalSettings(node),
-        ...(this.#token === undefined ? {} : { token: this.#token }),
-      }, now);
-      this.#attempts.set(connection, address);
-      for (const candidate of this.#call.candidates) connection.addCandidate(candidate, now);
-      this.#shell.wakeEndpoint();
+      this.#connect(base, address, now);
       if (this.#dialled < Math.min(this.#addresses.length, MAX_RELAYED_ATTEMPTS)) this.#nextAt = now + NEXT_ADDRESS_MS;
       return;
     }
+  }
+
+  #connect(base: Base, address: Address, now: number): void {
+    const { node, endpoint } = this.#shell;
+    const connection = endpoint.connect({
+      base,
+      remote: address,
+      tls: tlsSettings(node),
+      transport: traversalSettings(node),
+      ...(this.#token === undefined ? {} : { token: this.#token }),
+    }, now);
+    this.#attempts.set(connection, address);
+    for (const candidate of this.#call.candidates) connection.addCandidate(candidate, now);
+    this.#shell.wakeEndpoint();
+  }
+
+  #baseFor({ family }: Address): Base | undefined {
+    return this.#shell.node.bases.find(({ local }) => local.family === family);
   }
 }

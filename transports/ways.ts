@@ -57,6 +57,8 @@ export interface DialWay {
   /** No more of them are expected, for the moment. */
   endOfLocal(now: number): void;
   handleSocketError(error: SocketError, now: number): void;
+  /** Bases have come or gone: handshakes from those that are not there any more are dropped, or begun anew. */
+  onBasesChanged(now: number): void;
   /** Whether the connection is one of this way's. */
   has(connection: QuicConnection): boolean;
   /** Whether it is the peer, and nobody else, who speaks on the connection's path, whatever it says. */

@@ -11,6 +11,10 @@ import type { Base } from "../core/machine.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { claimConnectionId, forget, migrate, openPath, repeatOldest, startValidation } from "./migration.ts";
 import type { Path } from "./path.ts";
+import { finish } from "./termination.ts";
+
+/** RFC 9000 §20.1. */
+const NO_VIABLE_PATH = 0x10;
 
 /**
  * Leaves `gone`. May be called again while the path in use is there: there was no base to go to, or no connection ID.
@@ -23,8 +27,15 @@ export function leaveBase(parts: ConnectionParts, gone: Base, left: readonly Bas
   paths.loseBase(gone);
   if (role === "client") {
     if (paths.active.base === gone) moveOn(parts, left, now);
-    // Without a path what is known of the peer stays: it is all there is to go on with.
-    if (paths.active.base === gone) return;
+    if (paths.active.base === gone) {
+      // RFC 9000 §9: nobody moves before the handshake is confirmed, and the peer's word that it is goes to where we were.
+      if (left.length > 0 && state.isEstablished && !state.isConfirmed) {
+        const reason = "The network has changed before the peer confirmed the handshake; try again";
+        finish(parts, { by: "transport", code: NO_VIABLE_PATH, reason });
+      }
+      // Otherwise what is known of the peer stays: it is all there is to go on with when there is another base.
+      return;
+    }
     for (const path of paths.previous) if (path.base === gone) keepWayBack(parts, path, left, now);
   }
   for (const path of paths.all) if (path.base === gone) forget(parts, path);

@@ -26,7 +26,7 @@ import type { CallerMachine, ListenerMachine, MachineContext } from "../../signa
 import { TicketCaller } from "../../signaling/ticket_caller.ts";
 import { decodeTicket } from "../../signaling/ticket_codec.ts";
 import { TicketListener } from "../../signaling/ticket_listener.ts";
-import { bindBases } from "../../transports/bases.ts";
+import { NodeBases } from "../../transports/bases.ts";
 import { DEFAULT_TA_MS, makeNode } from "../../transports/dial.ts";
 import { iceThenQuic } from "../../transports/ice_then_quic.ts";
 import type { EstablishedSession, Node, RelayChannelOptions, TraversalEvent } from "../../transports/traversal.ts";
@@ -103,10 +103,10 @@ export type VirtualMachine = ReturnType<typeof TRANSPORT.dial> | ReturnType<type
 /** One peer: a traversal's machine on a virtual host, with its channel to the hub. */
 export class VirtualPeer {
   readonly host: VirtualHost;
-  readonly bases: readonly Base[];
   readonly machine: VirtualMachine;
   readonly happened: Happened[] = [];
   readonly sessions: EstablishedSession[] = [];
+  readonly #bases: NodeBases;
   readonly #driver: Driver<TraversalEvent>;
   readonly #hub: Address | undefined;
   readonly #relayChannel: RelayChannelOptions | undefined;
@@ -127,7 +127,7 @@ export class VirtualPeer {
     this.#relayChannel = options.relayChannel;
     this.#onSession = options.onSession ?? ((): void => {});
     this.#onConnection = options.onConnection ?? ((): void => {});
-    this.bases = bindBases(host, { loopbackOnly: false });
+    this.#bases = new NodeBases(host, { loopbackOnly: false });
     this.machine = make(makeNode(
       {
         host,
@@ -142,13 +142,19 @@ export class VirtualPeer {
         keyLog: options.keyLog ?? false,
         ...(options.quic === undefined ? {} : { quic: options.quic }),
       },
-      this.bases,
+      this.#bases.all,
       host.now(),
     ));
-    this.#driver = new Driver(this.machine, host, (event) => this.#handle(event));
+    this.#bases.attach(this.machine);
+    this.#driver = new Driver(this.machine, host, (event) => this.#handle(event), this.#bases);
     this.#driver.drain();
     // As the program does it: names are resolved first, here in no time.
     this.#then(() => this.machine.addStunServers(options.stun, host.now()));
+  }
+
+  /** Its sockets now. */
+  get bases(): readonly Base[] {
+    return this.#bases.all;
   }
 
   /** How often each kind of socket error was seen. */

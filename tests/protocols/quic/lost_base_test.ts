@@ -200,3 +200,21 @@ Deno.test("Client whose base changes every second for a minute loses nothing, an
   deepStrictEqual([got, client.state, server.state], [written, "confirmed", "confirmed"]);
   strictEqual(client.path.remote, SERVER_ADDRESS);
 });
+
+Deno.test("Client whose base is gone between its Finished and HANDSHAKE_DONE ends at once: it may not move yet (RFC 9000 §9)", () => {
+  const pair = new Pair({ link: { latencyMs: 20 } });
+  const { base: wifi } = pair.client;
+  const lte = pair.client.addBase(LTE);
+  const client = pair.connect();
+  pair.runUntil(() => client.isEstablished);
+  strictEqual(client.state, "established");
+  client.removeBase(wifi, pair.now, []);
+  strictEqual(client.state, "established");
+  client.removeBase(wifi, pair.now, [lte]);
+  strictEqual(client.state, "drained");
+  deepStrictEqual(client.closeReason, {
+    by: "transport",
+    code: 0x10,
+    reason: "The network has changed before the peer confirmed the handshake; try again",
+  });
+});
