@@ -73,7 +73,7 @@ for (const host of ["127.0.0.1", "::1"]) {
     await ngtcp2Client(socket.port, [`/bytes/${FILE_BYTES}`], folder.path, options, host);
     sameBytes(Deno.readFileSync(`${folder.path}/${FILE_BYTES}`), countingBytes(FILE_BYTES));
     strictEqual(socket.paths.length, 1);
-    ok(socket.paths[0]?.startsWith(`${addressOf(host, socket.preferredPort ?? 0)} > `), socket.paths[0]);
+    ok(socket.paths[0]?.startsWith(`${addressOf(host, socket.preferredPort ?? 0)} > `), String(socket.paths[0]));
   });
 }
 
