@@ -158,7 +158,8 @@ export function framesOf({ type, payload }: TappedPacket): Frame[] {
   return frames;
 }
 
-function decodeExtension(type: number, reader: Reader): ExtensionFrame | undefined {
+/** Reads a frame of any extension, whoever sends it. */
+export function decodeExtension(type: number, reader: Reader): ExtensionFrame | undefined {
   if (isObservedAddress(type)) return decodeObservedAddress(type, reader);
   const layout = layoutOf(DRAFT_SEEMANN_02, type);
   return layout === undefined ? undefined : decodeTraversalFrame(layout, type, reader, layout.sender);
