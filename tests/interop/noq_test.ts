@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepStrictEqual, match } from "node:assert/strict";
+import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
 import type { CipherSuiteName } from "../../protocols/tls/cipher_suites.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
@@ -59,6 +59,34 @@ peerTest(NOQ_PEER, "noq is told by our server where it comes from, and again whe
   await served;
   // To the client ours has been in one place all the time.
   deepStrictEqual(new Set(socket.observed.map(String)), new Set([`127.0.0.1:${path.insidePort}`]));
+});
+
+peerTest(NOQ_PEER, "noq tells our client where it has moved to", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  using files = pemFiles(certificate);
+  const { process, port } = await noqServer(files, ALPN, { observe: true });
+  await using _process = process;
+  await using socket = new QuicSocket();
+  const session = await socket.connect(port, pinningTls(certificate), OBSERVING);
+  await echoOver(await session.openStream(), "before");
+  await socket.observedPort(socket.port);
+  const moved = await socket.migrate(session);
+  await echoOver(await session.openStream(), "after");
+  await socket.observedPort(moved);
+});
+
+peerTest(NOQ_PEER, "Our server tells noq where it has moved to", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  using files = pemFiles(certificate);
+  await using socket = QuicSocket.server(certificateTls(certificate), OBSERVING);
+  await using client = noqClient(socket.port, files, ALPN, { observe: true, rebind: true });
+  const served = serveOne(socket);
+  const first = await client.next("observed");
+  const second = await client.next("observed");
+  match(String(second["address"]), /^127\.0\.0\.1:\d+$/);
+  ok(second["address"] !== first["address"]);
+  deepStrictEqual(await client.next("done"), { type: "done", echo: "ok", rebind: "ok" });
+  await served;
 });
 
 peerTest(NOQ_PEER, "noq gets no report from our server if it wants none", async () => {

@@ -1,4 +1,5 @@
 import { ok } from "node:assert/strict";
+import { addressOf } from "../../../protocols/core/address.ts";
 import { concatBytes, fromHex, toHex } from "../../../protocols/core/bytes.ts";
 import { randomBytes, randomUnit } from "../../../protocols/core/random.ts";
 import { rawClient, rawProxy } from "../../support/masque_pair.ts";
@@ -12,7 +13,7 @@ const CLIENTS = [
   "2902aabb",
 ];
 const PROXIES = ["120102", "11080104c000022a04d2", "130101", "0003 02 6869", "40ff00"];
-const DATAGRAMS = ["0204c000022ac3506869", "046869", "02", "0205", "0206", "4002", "c0"];
+const DATAGRAMS = ["006869", "0204c000022ac3506869", "046869", "02", "0205", "0206", "4002", "c0"];
 
 /** Pieces one after the other, then some bytes changed, left out or put in. */
 function damaged(pieces: readonly string[], seed: number): Uint8Array {
@@ -30,16 +31,20 @@ function damaged(pieces: readonly string[], seed: number): Uint8Array {
 /** RFC 9297 §3.3, RFC 9114 §8.1. */
 const CODES: ReadonlySet<number | undefined> = new Set([0x010e, 0x0107]);
 
-Deno.test("BoundPort takes any bytes: it goes on, or ends its tunnel with a code", () => {
-  for (let seed = 1; seed <= 150; seed++) {
-    const { proxy, client, write, sendDatagram } = rawClient();
-    write(toHex(damaged(CLIENTS, seed)));
-    for (let i = 0; i < 5; i++) sendDatagram(toHex(damaged(DATAGRAMS, 1000 * seed + i)));
-    const [reset] = client.of("reset");
-    ok(proxy.port!.isOpen ? reset === undefined : CODES.has(reset?.code), `seed ${seed}: ${reset?.code}`);
-    ok(client.quic.state === "confirmed", `seed ${seed}`);
-  }
-});
+for (const target of [undefined, addressOf("192.0.2.42", 1234)]) {
+  const kind = target === undefined ? "BoundPort" : "BoundPort for one target";
+  Deno.test(`${kind} takes any bytes: it goes on, or ends its tunnel with a code`, () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const { proxy, client, write, sendDatagram } = rawClient({}, target);
+      write(toHex(damaged(CLIENTS, seed)));
+      for (let i = 0; i < 5; i++) sendDatagram(toHex(damaged(DATAGRAMS, 1000 * seed + i)));
+      const [reset] = client.of("reset");
+      ok(proxy.port!.isOpen ? reset === undefined : CODES.has(reset?.code), `seed ${seed}: ${reset?.code}`);
+      ok(client.quic.state === "confirmed", `seed ${seed}`);
+      ok(target === undefined || proxy.sent.every(({ remote }) => remote === target), `seed ${seed}`);
+    }
+  });
+}
 
 Deno.test("UdpTunnel takes any bytes: it goes on, or ends with a code", () => {
   for (let seed = 1; seed <= 150; seed++) {
