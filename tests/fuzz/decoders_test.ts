@@ -189,7 +189,7 @@ const BYTES: readonly BytesRow[] = [
     samples: [
       toHex(encodeFieldSection([[":method", "CONNECT"], [":protocol", "connect-udp"], ["capsule-protocol", "?1"]])),
       "0000d1c1d7",
-      "00002703666f6f0362617225",
+      "000023666f6f03626172",
     ],
     decode: (bytes) => decodeFieldSection(bytes, 4096),
     errors: [Http3Error, Http3StreamError],
