@@ -110,6 +110,12 @@ export function narrate(status: Status, event: TraversalEvent): void {
     case "callFailed":
       status.tell({ type: "callFailed", message: event.message }, `a call came to nothing: ${event.message}`);
       return;
+    case "base": {
+      const local = event.base.local.toString();
+      const words = event.change === "added" ? `using ${local}` : `${local} is gone`;
+      status.tell({ type: "network", change: event.change, local }, `the network has changed: ${words}`);
+      return;
+    }
     case "path":
       status.path(event.kind, event.ms);
       return;
