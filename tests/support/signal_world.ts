@@ -21,8 +21,8 @@ import { DEFAULT_CIPHER_SUITES } from "../../protocols/tls/config.ts";
 import { Hub } from "../../service/hub.ts";
 import { type HubConnection, HubGate } from "../../service/hub_connection.ts";
 import { Relay, type RelayOptions } from "../../service/relay.ts";
-import { makeSelfSigned } from "../../service/self_signed.ts";
-import { ServiceMachine } from "../../service/service_machine.ts";
+import { makeSelfSigned, type SelfSigned } from "../../service/self_signed.ts";
+import { type ServiceEvent, ServiceMachine } from "../../service/service_machine.ts";
 import { StunServer } from "../../service/stun_server.ts";
 import type { RelayAccess } from "../../transports/traversal.ts";
 import { RELAY_PORT } from "./relay_world.ts";
@@ -36,43 +36,105 @@ export interface SignalServiceOptions extends Partial<RelayOptions> {
   readonly hasNoHub?: true;
 }
 
-/** A service that runs. `hub`: what it counts. */
-export class SignalService {
+/** What of a service is there anew when it has started again. */
+interface Running {
   readonly hub: Hub<HubConnection>;
+  readonly gate: HubGate;
   readonly relay: Relay;
+  readonly machine: ServiceMachine;
+  readonly base: Base;
+}
+
+/** A service that runs. */
+export class SignalService implements Machine<ServiceEvent> {
   /** How clients get to the relay. */
   readonly access: RelayAccess;
   /** Where streams go to. */
   readonly hubAddress: Address;
-  readonly #listener: StreamListener;
+  readonly #host: VirtualHost;
+  readonly #options: SignalServiceOptions;
+  readonly #certificate: SelfSigned;
+  readonly #driver: Driver<ServiceEvent>;
+  #running: Running;
+  #listener: StreamListener;
 
-  constructor(host: VirtualHost, { hubToken, hasNoHub, ...options }: SignalServiceOptions = {}) {
-    this.hub = new Hub<HubConnection>({ stunServers: [], epochMs: host.epochMs });
-    const gate = new HubGate(this.hub, hubToken);
-    const certificate = makeSelfSigned("relay.test", host.random, host.epochMs);
+  constructor(host: VirtualHost, options: SignalServiceOptions = {}) {
+    this.#host = host;
+    this.#options = options;
+    this.#certificate = makeSelfSigned("relay.test", host.random, host.epochMs);
+    this.#running = this.#start();
+    this.#driver = new Driver(this, host, (event) => {
+      if (event.type === "message") event.client.socket.send(event.message, host.now());
+      else event.client.socket.close(host.now());
+    });
+    const { local } = this.#running.base;
+    this.access = { addresses: [local], authority: local.toString(), certificateSha256: this.#certificate.sha256 };
+    this.hubAddress = host.address(HUB_PORT);
+    this.#listener = this.#listen();
+  }
+
+  get hub(): Hub<HubConnection> {
+    return this.#running.hub;
+  }
+
+  get relay(): Relay {
+    return this.#running.relay;
+  }
+
+  /** Its process ends without a word, and another begins, with the same certificate. */
+  restart(): void {
+    this.#listener.reset();
+    this.relay.close();
+    this.#host.close(this.#running.base);
+    this.#running = this.#start();
+    this.#listener = this.#listen();
+    this.#driver.drain();
+  }
+
+  handleDatagram(datagram: Datagram, now: number): void {
+    this.#running.machine.handleDatagram(datagram, now);
+  }
+
+  handleTimeout(now: number): void {
+    this.#running.machine.handleTimeout(now);
+  }
+
+  pollTransmit(now: number): Datagram | undefined {
+    return this.#running.machine.pollTransmit(now);
+  }
+
+  pollEvent(): ServiceEvent | undefined {
+    return this.#running.machine.pollEvent();
+  }
+
+  pollTimeout(): number | undefined {
+    return this.#running.machine.pollTimeout();
+  }
+
+  #start(): Running {
+    const host = this.#host;
+    const { hubToken, hasNoHub, ...options } = this.#options;
+    const hub = new Hub<HubConnection>({ stunServers: [], epochMs: host.epochMs });
+    const gate = new HubGate(hub, hubToken);
     const base = host.bind(host.address(RELAY_PORT));
-    this.relay = new Relay({
+    const relay = new Relay({
       bases: [base],
       binder: host,
       random: host.random,
-      credential: certificate.credential,
+      credential: this.#certificate.credential,
       access: { isOpen: true },
       epochMs: host.epochMs,
       ...(hasNoHub ? {} : { gate }),
       ...options,
     });
-    const driver = new Driver(new ServiceMachine(this.hub, new StunServer(), this.relay), host, (event) => {
-      if (event.type === "message") event.client.socket.send(event.message, host.now());
-      else event.client.socket.close(host.now());
-    });
-    this.access = {
-      addresses: [base.local],
-      authority: base.local.toString(),
-      certificateSha256: certificate.sha256,
-    };
-    this.hubAddress = host.address(HUB_PORT);
-    this.#listener = serveChannels(host, HUB_PORT, (channel) => {
-      const client = gate.open(channel, channel.remote.host, host.now());
+    return { hub, gate, relay, machine: new ServiceMachine(hub, new StunServer(), relay), base };
+  }
+
+  #listen(): StreamListener {
+    const { gate } = this.#running;
+    const driver = this.#driver;
+    return serveChannels(this.#host, HUB_PORT, (channel) => {
+      const client = gate.open(channel, channel.remote.host, this.#host.now());
       return {
         handleOpen: () => driver.drain(),
         handleMessage: (message, now) => {
@@ -85,11 +147,6 @@ export class SignalService {
         },
       };
     });
-  }
-
-  /** No stream is taken any more. */
-  close(): void {
-    this.#listener.close();
   }
 }
 

@@ -1,53 +1,330 @@
-import { deepStrictEqual, ok } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { VirtualNetwork } from "../../lab/mod.ts";
-import type { NatOptions } from "../../lab/mod.ts";
+import type { LinkOptions, NatOptions, Packet, VirtualHost, VirtualNat } from "../../lab/mod.ts";
+import { toHex } from "../../protocols/core/bytes.ts";
 import { HubCaller } from "../../signaling/caller.ts";
 import { HubListener } from "../../signaling/listener.ts";
+import { iceThenQuic } from "../../transports/ice_then_quic.ts";
 import { quicNative } from "../../transports/quic_native.ts";
-import { SignalService } from "../support/signal_world.ts";
+import { SignalService, type SignalServiceOptions } from "../support/signal_world.ts";
 import { contextOf, Echo, HUB, VirtualPeer } from "../support/virtual_peers.ts";
 
 const PEER_RTT_MS = 155;
 const CALL_AT = 5000;
+const MINUTE_MS = 60_000;
 const NAT: NatOptions = { mapping: "EIM", filtering: "APDF" };
 
-Deno.test("signaling relay: dialled by name, the echo is back after three round trips, on one socket and one handshake", () => {
-  const net = new VirtualNetwork({ seed: 1 });
-  const service = new SignalService(net.host("server"));
-  const [a, b] = ["a", "b"].map((name) => {
-    return net.host(name, { behind: net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2 }) });
-  });
-  ok(a !== undefined && b !== undefined);
-  const echo = new Echo(net);
-  const { access, hubAddress } = service;
-  const places = { hub: hubAddress, stun: [], relayChannel: { relay: access } };
-  const listening = contextOf(b, 1);
-  const machine = new HubListener({ ...listening, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
-  const listener = new VirtualPeer(
-    net,
-    b,
-    (node) => quicNative().accept({ listener: machine, patient: false, maxSessions: 1, relays: [access] }, node),
-    { ...places, context: listening, onConnection: echo.answer },
-  );
-  net.run({ until: CALL_AT });
-  ok(listener.first("registered") !== undefined, JSON.stringify(listener.happened.map((x) => x.event.type)));
-  const calling = contextOf(a, 1);
-  const callee = { kind: "name" as const, name: "bob", key: undefined };
-  const target = { caller: new HubCaller({ ...calling, hub: HUB, callee }), patient: false };
-  const caller = new VirtualPeer(net, a, (node) => quicNative().dial(target, node), {
-    ...places,
-    context: calling,
-    onSession: echo.ask,
-    onConnection: echo.hear,
-  });
-  net.run({ until: CALL_AT + 12_000 });
+/** How a peer takes part. */
+interface Way {
+  readonly signaling: "relay" | "stream";
+  readonly transport: "quic-native" | "ice-then-quic";
+  readonly token?: string;
+  readonly keyLog?: boolean;
+}
+
+const BY_RELAY: Way = { signaling: "relay", transport: "quic-native" };
+const BY_STREAM: Way = { signaling: "stream", transport: "quic-native" };
+
+/** A hub at a relay, and two hosts behind NATs. There is no STUN server anywhere. */
+class World {
+  readonly net: VirtualNetwork;
+  readonly echo: Echo;
+  readonly server: VirtualHost;
+  readonly natOfA: VirtualNat;
+  readonly natOfB: VirtualNat;
+  readonly a: VirtualHost;
+  readonly b: VirtualHost;
+  readonly service: SignalService;
+
+  constructor(options: SignalServiceOptions = {}, seed = 1, link: Omit<LinkOptions, "latencyMs"> = {}) {
+    const net = this.net = new VirtualNetwork({ seed });
+    this.echo = new Echo(net);
+    this.server = net.host("server");
+    this.natOfA = net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2, up: link, down: link });
+    this.natOfB = net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2, up: link, down: link });
+    this.a = net.host("a", { behind: this.natOfA });
+    this.b = net.host("b", { behind: this.natOfB });
+    this.service = new SignalService(this.server, options);
+  }
+
+  /** No packet reaches the server or leaves it, or all do again. */
+  setDead(isDead: boolean): void {
+    const [nic] = this.server.interfaces();
+    for (const link of [nic?.up, nic?.down]) {
+      ok(link !== undefined);
+      link.options = { ...link.options, drop: () => isDead };
+    }
+  }
+
+  /** Somebody who waits under the name "bob" and echoes. */
+  listen(way: Way): VirtualPeer {
+    const context = contextOf(this.b, 1);
+    const listener = new HubListener({ ...context, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
+    const relays = way.transport === "quic-native" ? [this.service.access] : [];
+    return new VirtualPeer(
+      this.net,
+      this.b,
+      (node) => transportOf(way).accept({ listener, patient: false, maxSessions: 2, relays }, node),
+      { ...this.#places(way), context, onConnection: this.echo.answer },
+    );
+  }
+
+  /** Somebody who calls "bob". */
+  dial(way: Way): VirtualPeer {
+    const context = contextOf(this.a, 1);
+    const callee = { kind: "name" as const, name: "bob", key: undefined };
+    const target = { caller: new HubCaller({ ...context, hub: HUB, callee }), patient: false };
+    return new VirtualPeer(this.net, this.a, (node) => transportOf(way).dial(target, node), {
+      ...this.#places(way),
+      context,
+      onSession: (session, peer) => {
+        this.echo.ask(session, peer);
+        // As the runner does: a caller that is connected has nothing more to say.
+        peer.machine.closeRelayChannel(this.net.now);
+        peer.drain();
+      },
+      onConnection: this.echo.hear,
+    });
+  }
+
+  until(isSo: () => boolean, maxMs: number): boolean {
+    this.net.run({ until: this.net.now + maxMs, stopWhen: isSo });
+    return isSo();
+  }
+
+  /** When the echo was there, counted from the call. */
+  get firstByte(): number {
+    return (this.echo.firstByteAt ?? NaN) - CALL_AT;
+  }
+
+  #places({ signaling, token, keyLog = false }: Way): Pick<
+    ConstructorParameters<typeof VirtualPeer>[3],
+    "hub" | "stun" | "relayChannel" | "keyLog"
+  > {
+    const relay = this.service.access;
+    return {
+      hub: this.service.hubAddress,
+      stun: [],
+      keyLog,
+      ...(signaling === "stream" ? {} : { relayChannel: { relay, ...(token === undefined ? {} : { token }) } }),
+    };
+  }
+}
+
+function transportOf({ transport }: Way): ReturnType<typeof quicNative> {
+  return transport === "quic-native" ? quicNative() : iceThenQuic();
+}
+
+/** The Source Connection ID of an Initial (RFC 9000 §17.2.2); `undefined` of anything else. */
+function initialSourceId(packet: Packet): string | undefined {
+  if (packet.protocol !== "udp" || (packet.payload[0]! & 0xf0) !== 0xc0) return undefined;
+  const at = 6 + packet.payload[5]!;
+  return toHex(packet.payload.subarray(at + 1, at + 1 + packet.payload[at]!));
+}
+
+/** Tables that are not empty. */
+function sizes({ machine }: VirtualPeer): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(machine.tableSizes).filter(([, size]) => size > 0));
+}
+
+Deno.test("signaling relay: dialled by name, the echo is back after three round trips, and the session goes direct", () => {
+  const world = new World();
+  const listener = world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  ok(listener.first("registered") !== undefined);
+  const caller = world.dial(BY_RELAY);
+  world.net.run({ until: CALL_AT + 5000 });
   const [session] = caller.sessions;
   ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
   deepStrictEqual({
     signaled: session.times.signaled,
     handshake: session.times.handshake,
-    firstByte: (echo.firstByteAt ?? NaN) - CALL_AT,
-    returned: echo.returned,
+    firstByte: world.firstByte,
+    returned: world.echo.returned,
     path: caller.first("path")?.event.kind,
   }, { signaled: 155, handshake: 310, firstByte: 465, returned: "hello", path: "direct" });
+});
+
+Deno.test("signaling relay: one socket and one handshake serve name, reflexive address and relay", () => {
+  const world = new World();
+  const { service } = world;
+  const [sentByA, sentByB]: [Packet[], Packet[]] = [[], []];
+  for (const [nat, sent] of [[world.natOfA, sentByA], [world.natOfB, sentByB]] as const) {
+    nat.up.options = { ...nat.up.options, drop: (packet) => sent.push(packet) < 0 };
+  }
+  const listener = world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  // What the relay saw: nobody else was asked.
+  const seen = listener.all("candidate").map(({ candidate }) => candidate).filter(({ type }) => type === "srflx");
+  deepStrictEqual(seen.map(({ address }) => address.host), [world.natOfB.address]);
+  deepStrictEqual([service.relay.sizes, service.relay.signalCount], [{ connections: 1, ports: 1, keptPorts: 0 }, 1]);
+  const caller = world.dial(BY_RELAY);
+  ok(world.until(() => caller.sessions.length > 0, 1000));
+  strictEqual(service.relay.sizes.connections, 2);
+  const relay = String(service.access.addresses[0]);
+  for (const [peer, sent, other] of [[caller, sentByA, world.natOfB], [listener, sentByB, world.natOfA]] as const) {
+    strictEqual(peer.bases.length, 1);
+    strictEqual(new Set(sent.map(({ source }) => String(source))).size, 1);
+    ok(sent.every(({ protocol }) => protocol === "udp"));
+    // The relay, a port there, and the other side.
+    const hosts = new Set(sent.map(({ destination }) => destination.host));
+    deepStrictEqual([...hosts], [world.server.address().host, other.address].slice(0, hosts.size));
+    // Initials name the connection that they are of: there was one handshake with the relay.
+    const handshakes = sent.filter(({ destination }) => String(destination) === relay).map(initialSourceId);
+    strictEqual(new Set(handshakes.filter((id) => id !== undefined)).size, 1);
+  }
+  // The caller has no use for the relay's server any more.
+  ok(world.until(() => service.relay.sizes.connections === 1, 1000));
+});
+
+Deno.test("signaling relay: peers at the relay and peers with a stream find each other", () => {
+  for (const [waiting, calling] of [[BY_RELAY, BY_STREAM], [BY_STREAM, BY_RELAY], [BY_STREAM, BY_STREAM]] as const) {
+    const world = new World();
+    world.listen(waiting);
+    world.net.run({ until: CALL_AT });
+    const caller = world.dial(calling);
+    world.net.run({ until: CALL_AT + 5000 });
+    deepStrictEqual(
+      [world.firstByte, world.echo.returned, caller.first("path")?.event.kind],
+      [465, "hello", "direct"],
+      `${waiting.signaling}, ${calling.signaling}`,
+    );
+  }
+});
+
+Deno.test("signaling relay: ice-then-quic needs no STUN server either, and the echo is as fast as with one", () => {
+  const way: Way = { signaling: "relay", transport: "ice-then-quic" };
+  const world = new World();
+  world.listen(way);
+  world.net.run({ until: CALL_AT });
+  const caller = world.dial(way);
+  world.net.run({ until: CALL_AT + 5000 });
+  const [session] = caller.sessions;
+  ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
+  deepStrictEqual([session.times.signaled, world.firstByte, world.echo.returned], [155, 465, "hello"]);
+});
+
+Deno.test("signaling relay: nothing is left in any table when the session is over and the listener has closed", () => {
+  const world = new World();
+  const listener = world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  const caller = world.dial(BY_RELAY);
+  world.net.run({ until: CALL_AT + 5000 });
+  caller.close();
+  listener.close();
+  world.net.run({ until: CALL_AT + 15_000 });
+  for (const peer of [caller, listener]) {
+    ok(peer.first("released") !== undefined);
+    deepStrictEqual(sizes(peer), {});
+  }
+  const { relay, hub } = world.service;
+  deepStrictEqual([relay.sizes.connections, relay.signalCount, hub.sizes.clients, hub.sizes.calls], [0, 0, 0, 0]);
+});
+
+Deno.test("signaling relay: a wrong token and a relay without a hub end it at once, and say why", () => {
+  const cases: readonly [SignalServiceOptions, Way, RegExp][] = [
+    [
+      { hubToken: "sesame" },
+      BY_RELAY,
+      /^Cannot signal through 203\.0\.113\.\d+:4443: the answer is 401, a --token is asked for$/,
+    ],
+    [{ hubToken: "sesame" }, { ...BY_RELAY, token: "guess" }, /the answer is 401, another --token is asked for$/],
+    [{ hasNoHub: true }, BY_RELAY, /the answer is 404, there is no hub$/],
+  ];
+  for (const [options, way, message] of cases) {
+    const world = new World(options);
+    const listener = world.listen(way);
+    const caller = world.dial(way);
+    world.net.run({ until: 1000 });
+    // A listener has nothing to say before it has its port.
+    for (const [peer, at] of [[caller, 155], [listener, 310]] as const) {
+      const failed = peer.first("failed");
+      deepStrictEqual([failed?.event.reason, failed?.at], ["hub", at], peer.host.name);
+      match(failed?.event.message ?? "", message);
+    }
+  }
+  const world = new World({ hubToken: "sesame" });
+  world.listen({ ...BY_RELAY, token: "sesame" });
+  world.net.run({ until: CALL_AT });
+  world.dial({ ...BY_RELAY, token: "sesame" });
+  world.net.run({ until: CALL_AT + 1000 });
+  strictEqual(world.firstByte, 465);
+});
+
+Deno.test("signaling relay: a listener comes back when the relay has started again, and is called as before", () => {
+  const world = new World();
+  const listener = world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  world.service.restart();
+  ok(world.until(() => listener.first("unregistered") !== undefined, 2 * MINUTE_MS));
+  match(listener.first("unregistered")?.event.reason ?? "", /the relay|The hub/);
+  ok(world.until(() => listener.all("registered").length > 1, 2 * MINUTE_MS));
+  // Its tunnel may take a pause longer.
+  ok(world.until(() => world.service.relay.sizes.ports === 1, MINUTE_MS));
+  world.net.run({ until: world.net.now + 1000 });
+  const at = world.net.now;
+  world.dial(BY_RELAY);
+  ok(world.until(() => world.echo.returned === "hello", 5000));
+  strictEqual((world.echo.firstByteAt ?? NaN) - at, 465);
+});
+
+Deno.test("signaling relay: a caller whose relay dies before the answer tries again, and says so in the end", () => {
+  const world = new World();
+  world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  const caller = world.dial(BY_RELAY);
+  world.net.run({ until: CALL_AT + 100 });
+  world.setDead(true);
+  world.net.run({ until: CALL_AT + 11_000 });
+  const failed = caller.first("failed");
+  strictEqual(failed?.event.reason, "unreachable");
+  ok((failed?.at ?? NaN) - CALL_AT <= 10_500, `${failed?.at}`);
+  caller.close();
+  world.net.run({ until: CALL_AT + 2 * MINUTE_MS });
+  deepStrictEqual(sizes(caller), {});
+});
+
+Deno.test("signaling relay: a listener that loses the way to its relay is back when there is one again", () => {
+  const world = new World();
+  const listener = world.listen(BY_RELAY);
+  world.net.run({ until: CALL_AT });
+  world.setDead(true);
+  ok(world.until(() => listener.first("unregistered") !== undefined, MINUTE_MS));
+  world.net.run({ until: CALL_AT + 3 * MINUTE_MS });
+  world.setDead(false);
+  ok(world.until(() => world.service.hub.sizes.listeners === 1 && world.service.relay.signalCount === 1, MINUTE_MS));
+  ok(world.until(() => world.service.relay.sizes.ports === 1, MINUTE_MS));
+  world.net.run({ until: world.net.now + 1000 });
+  const caller = world.dial(BY_RELAY);
+  ok(world.until(() => world.echo.returned === "hello", 5000), JSON.stringify(caller.first("failed")?.event));
+});
+
+Deno.test("signaling relay: 2 % loss, jitter and duplicates cost time and nothing else", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const world = new World({}, seed, { lossRate: 0.02, jitterMs: 10, duplicateRate: 0.02 });
+    world.listen(BY_RELAY);
+    world.net.run({ until: CALL_AT });
+    const caller = world.dial(BY_RELAY);
+    ok(
+      world.until(() => world.echo.returned === "hello", 9000),
+      `seed ${seed}: ${JSON.stringify(caller.first("failed")?.event)}`,
+    );
+  }
+});
+
+Deno.test("signaling relay: whoever wants the secrets of connections is told those of the one to the relay too", () => {
+  const world = new World();
+  const listener = world.listen({ ...BY_RELAY, keyLog: true });
+  world.net.run({ until: CALL_AT });
+  const labels = listener.all("connection").flatMap(({ event }) => event.type === "keyLog" ? [event.label] : []);
+  deepStrictEqual(
+    new Set(labels),
+    new Set([
+      "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+      "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+      "CLIENT_TRAFFIC_SECRET_0",
+      "SERVER_TRAFFIC_SECRET_0",
+      "EXPORTER_SECRET",
+    ]),
+  );
 });
