@@ -136,7 +136,7 @@ export type {
 
 // For those who write transports: QUIC, and the TLS inside it.
 export type { ScopeRules } from "./protocols/core/address_scope.ts";
-export type { Aead, AeadBackend, AeadName, HeaderProtection } from "./protocols/crypto/aead.ts";
+export type { Aead, AeadBackend, AeadLimits, AeadName, HeaderProtection } from "./protocols/crypto/aead.ts";
 export type { AddressDiscoveryRole } from "./protocols/quic/address_discovery.ts";
 export { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "./protocols/quic/config.ts";
 export type { ConnectOptions, EndpointConfig, ServerConfig, TlsSettings } from "./protocols/quic/config.ts";

@@ -20,14 +20,18 @@ export const HEADER_PROTECTION_SAMPLE_BYTES = 16;
 /** Length of a header protection mask, in bytes: RFC 9001 §5.4.1. */
 export const HEADER_PROTECTION_MASK_BYTES = 5;
 
-/** What is known about an AEAD before there is a key. */
-export interface AeadProperties {
-  /** Of the packet protection key and of the header protection key. */
-  readonly keyBytes: 16 | 32;
+/** How much one key, and one connection, may do with an AEAD: RFC 9001 §6.6. */
+export interface AeadLimits {
   /** Packets that one key may seal; the key is updated before (RFC 9001 §6.6). `Infinity`: more than there are numbers. */
   readonly confidentialityLimitPackets: number;
   /** Packets that may fail to open over the life of a connection, all keys together (RFC 9001 §6.6). */
   readonly integrityLimitPackets: number;
+}
+
+/** What is known about an AEAD before there is a key. */
+export interface AeadProperties extends AeadLimits {
+  /** Of the packet protection key and of the header protection key. */
+  readonly keyBytes: 16 | 32;
 }
 
 /** RFC 9001 §6.6 and Appendix B. */
@@ -73,6 +77,8 @@ export interface HeaderProtection {
 export interface AeadBackend {
   /** For reports: `node:crypto`. */
   readonly name: string;
+  /** Stricter than {@linkcode AEAD_PROPERTIES}, for every AEAD: keys are fresh more often, forgers are given up earlier. */
+  readonly limits?: AeadLimits;
   /** A packet protection key; `key` is copied. @throws {RangeError} If it has the wrong length. */
   aead(name: AeadName, key: Uint8Array): Aead;
   /** A header protection key; `key` is copied. @throws {RangeError} If it has the wrong length. */
@@ -85,4 +91,14 @@ export function checkAeadKey(name: AeadName, key: Uint8Array): void {
   if (key.length !== keyBytes) {
     throw new RangeError(`Cannot use ${key.length} bytes as a key: ${name} needs ${keyBytes}`);
   }
+}
+
+/** What holds for an AEAD of a backend: RFC 9001 §6.6, or less. */
+export function aeadLimits(backend: AeadBackend, name: AeadName): AeadLimits {
+  const properties = AEAD_PROPERTIES[name];
+  const { limits = properties } = backend;
+  return {
+    confidentialityLimitPackets: Math.min(properties.confidentialityLimitPackets, limits.confidentialityLimitPackets),
+    integrityLimitPackets: Math.min(properties.integrityLimitPackets, limits.integrityLimitPackets),
+  };
 }

@@ -455,8 +455,8 @@ export class QuicConnection {
    */
   transmit(buffer: Uint8Array, now: number): Transmission | undefined {
     const { keyUpdate, state, loss, paths, spaces, earlyDial, mtu } = this.#parts;
-    if (keyUpdate.isDue && state.isConfirmed) {
-      if (keyUpdate.mayInitiate) keyUpdate.initiate();
+    if (keyUpdate.isDue && state.isOpen) {
+      if (state.isConfirmed && keyUpdate.mayInitiate) keyUpdate.initiate();
       else if (keyUpdate.isExhausted) {
         closeOnError(this.#parts, new TransportError("AEAD_LIMIT_REACHED", "No fresh keys in time"), now);
       }
@@ -547,7 +547,7 @@ export class QuicConnection {
         parts.pending.isPingDue = true;
         return;
       case "keyDiscard":
-        return parts.spaces.Application.opener?.discardPrevious();
+        return parts.keyUpdate.discardPrevious();
       case "close":
         return finish(parts, parts.state.closeReason ?? { by: "local", code: 0, reason: "" });
       // What is due is found when the connection is asked for what to send.

@@ -140,8 +140,15 @@ export class Handshake {
   #installSecrets(event: Extract<TlsEvent, { readonly type: "secrets" }>): HandshakeEvent {
     const space = event.level === "handshake" ? this.#spaces.Handshake : this.#spaces.Application;
     const suite = event.cipherSuite;
-    if (event.direction === "write") space.setSealer(new PacketSealer(this.#aead, suite, event.secret));
-    else space.setOpener(new PacketOpener(this.#aead, suite, event.secret));
+    if (event.direction === "write") {
+      const sealer = new PacketSealer(this.#aead, suite, event.secret);
+      if (event.level === "application") sealer.prepareUpdate();
+      space.setSealer(sealer);
+    } else {
+      const opener = new PacketOpener(this.#aead, suite, event.secret);
+      if (event.level === "application") opener.prepareUpdate();
+      space.setOpener(opener);
+    }
     return { type: "keys", space: space.name, direction: event.direction };
   }
 

@@ -6,12 +6,13 @@
  */
 
 import type { Aead, AeadBackend, AeadName, HeaderProtection } from "../crypto/aead.ts";
-import { AEAD_NONCE_BYTES, AEAD_PROPERTIES } from "../crypto/aead.ts";
+import { AEAD_NONCE_BYTES, AEAD_PROPERTIES, aeadLimits } from "../crypto/aead.ts";
 import { equalSecrets } from "../crypto/constant_time.ts";
 import { HASH_BYTES } from "../crypto/hash.ts";
 import type { HashName } from "../crypto/hash.ts";
 import { hkdfExpandLabel, hkdfExtract } from "../crypto/hkdf.ts";
 import { fromHex } from "../core/bytes.ts";
+import { TransportError } from "./errors.ts";
 import { MAX_PACKET_NUMBER_BYTES, TAG_BYTES } from "./packet.ts";
 import { decodePacketNumber } from "./packet_number.ts";
 
@@ -108,14 +109,18 @@ class PhaseKey {
 
 /** Applies protection to the packets of one space in one direction. */
 export class PacketSealer {
+  /** Packets that may be sealed in one phase: RFC 9001 §6.6. */
+  readonly limitPackets: number;
   readonly #backend: AeadBackend;
   readonly #suite: ProtectionSuite;
   readonly #headerProtection: HeaderProtection;
   #key: PhaseKey;
+  #next: PhaseKey | undefined;
   #keyPhase: 0 | 1 = 0;
   #sealedPackets = 0;
 
   constructor(backend: AeadBackend, suite: ProtectionSuite, secret: Uint8Array) {
+    this.limitPackets = aeadLimits(backend, suite.aead).confidentialityLimitPackets;
     this.#backend = backend;
     this.#suite = suite;
     this.#key = new PhaseKey(backend, suite, secret);
@@ -130,11 +135,6 @@ export class PacketSealer {
   /** Packets sealed in this phase. */
   get sealedPackets(): number {
     return this.#sealedPackets;
-  }
-
-  /** Packets that may be sealed in one phase: RFC 9001 §6.6. */
-  get limitPackets(): number {
-    return AEAD_PROPERTIES[this.#suite.aead].confidentialityLimitPackets;
   }
 
   /**
@@ -162,9 +162,15 @@ export class PacketSealer {
     }
   }
 
+  /** Makes the keys of the next phase now, so that how long that takes tells nobody of an update: RFC 9001 §9.5. */
+  prepareUpdate(): void {
+    this.#next ??= new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+  }
+
   /** Goes on to the next key phase: RFC 9001 §6.1. The header protection key stays. */
   update(): void {
-    this.#key = new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+    this.#key = this.#next ?? new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+    this.#next = undefined;
     this.#keyPhase = this.#keyPhase === 0 ? 1 : 0;
     this.#sealedPackets = 0;
   }
@@ -189,6 +195,8 @@ export class PacketOpener {
   isNewPhase = false;
   /** Whether it was the first of its phase, whoever initiated that: the clock of the phase before starts, RFC 9001 §6.5. */
   isFirstOfPhase = false;
+  /** Whether it was of the phase before this one. */
+  isOfPreviousPhase = false;
 
   readonly #backend: AeadBackend;
   readonly #suite: ProtectionSuite;
@@ -198,11 +206,13 @@ export class PacketOpener {
   /** Lowest packet number opened in this phase: what is below belongs to the one before, RFC 9001 §6.3. */
   #phaseStart = 0;
   #previous: PhaseKey | undefined;
-  /** Made when first wanted: a forger can have it made once, RFC 9001 §6.3. */
+  /** Kept once made: a forger can have it made once, RFC 9001 §6.3. */
   #next: PhaseKey | undefined;
+  readonly #limitPackets: number;
   #failedPackets = 0;
 
   constructor(backend: AeadBackend, suite: ProtectionSuite, secret: Uint8Array) {
+    this.#limitPackets = aeadLimits(backend, suite.aead).integrityLimitPackets;
     this.#backend = backend;
     this.#suite = suite;
     this.#key = new PhaseKey(backend, suite, secret);
@@ -216,7 +226,7 @@ export class PacketOpener {
 
   /** Whether as many packets failed as may: AEAD_LIMIT_REACHED, RFC 9001 §6.6. */
   get isLimitReached(): boolean {
-    return this.#failedPackets >= AEAD_PROPERTIES[this.#suite.aead].integrityLimitPackets;
+    return this.#failedPackets >= this.#limitPackets;
   }
 
   /** Whether keys of the previous phase are kept for packets that were reordered. */
@@ -232,6 +242,7 @@ export class PacketOpener {
    * @param end Where its tag ends.
    * @param largestPacketNumber Largest one received in this space, -1 if none.
    * @returns Whether the packet is authentic.
+   * @throws {TransportError} KEY_UPDATE_ERROR if it is, and goes back to keys that the peer had left: RFC 9001 §6.4.
    */
   open(buffer: Uint8Array, start: number, packetNumberAt: number, end: number, largestPacketNumber: number): boolean {
     // RFC 9001 §5.4.2: too short to sample.
@@ -254,6 +265,7 @@ export class PacketOpener {
     this.hasReservedBits = (first & (isLong ? 0x0c : 0x18)) !== 0;
     this.isNewPhase = false;
     this.isFirstOfPhase = false;
+    this.isOfPreviousPhase = false;
     const opened = isLong || ((first >> 2) & 1) === this.#keyPhase
       ? this.#openThisPhase(packetNumber, buffer, start, end)
       : this.#openOtherPhase(packetNumber, buffer, start, end);
@@ -266,14 +278,22 @@ export class PacketOpener {
     return opened;
   }
 
+  /**
+   * Makes the keys of the next phase now, so that a packet that claims to be of it takes no longer than others, whoever sent
+   * it: RFC 9001 §6.3, §9.5.
+   */
+  prepareUpdate(): void {
+    this.#nextKey();
+  }
+
   /** Goes on to the next key phase, because we initiate: RFC 9001 §6.1. The peer's packets of the old one still open. */
   update(): void {
     this.#advance(this.#nextKey(), NO_PACKET_YET);
   }
 
-  /** Forgets the previous phase: RFC 9001 §6.5. */
+  /** Forgets the previous phase (RFC 9001 §6.5), unless the peer may still be in it: then we have initiated since. */
   discardPrevious(): void {
-    this.#previous = undefined;
+    if (this.#phaseStart !== NO_PACKET_YET) this.#previous = undefined;
   }
 
   /** Gives up the keys: RFC 9001 §4.9. */
@@ -291,17 +311,24 @@ export class PacketOpener {
   }
 
   #openOtherPhase(packetNumber: number, buffer: Uint8Array, start: number, end: number): boolean {
-    if (packetNumber < this.#phaseStart && this.#previous !== undefined) {
-      return this.#previous.open(packetNumber, buffer, start, this.payloadStart, end);
-    }
+    const previous = this.#previous;
     // RFC 9001 §6.3: only a packet newer than this phase can be of the next.
-    if (packetNumber < this.#phaseStart) return false;
+    if (packetNumber < this.#phaseStart) {
+      this.isOfPreviousPhase = previous?.open(packetNumber, buffer, start, this.payloadStart, end) === true;
+      return this.isOfPreviousPhase;
+    }
     const next = this.#nextKey();
-    if (!next.open(packetNumber, buffer, start, this.payloadStart, end)) return false;
-    this.#advance(next, packetNumber);
-    this.isNewPhase = true;
-    this.isFirstOfPhase = true;
-    return true;
+    if (next.open(packetNumber, buffer, start, this.payloadStart, end)) {
+      this.#advance(next, packetNumber);
+      this.isNewPhase = true;
+      this.isFirstOfPhase = true;
+      return true;
+    }
+    // RFC 9001 §6.4: who has used newer keys for a smaller number has no more use for these.
+    if (previous?.open(packetNumber, buffer, start, this.payloadStart, end) === true) {
+      throw new TransportError("KEY_UPDATE_ERROR", "A packet with older keys than one with a smaller number");
+    }
+    return false;
   }
 
   #nextKey(): PhaseKey {

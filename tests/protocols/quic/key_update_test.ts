@@ -1,0 +1,396 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { fromHex, toHex } from "../../../protocols/core/bytes.ts";
+import { Writer } from "../../../protocols/core/writer.ts";
+import { AEAD_PROPERTIES, aeadLimits } from "../../../protocols/crypto/aead.ts";
+import type { AeadBackend, AeadLimits, AeadName } from "../../../protocols/crypto/aead.ts";
+import { NODE_AEAD_BACKEND } from "../../../protocols/crypto/node_aead.ts";
+import type { QuicConnection } from "../../../protocols/quic/connection.ts";
+import { writeShortHeader } from "../../../protocols/quic/packet.ts";
+import { derivePacketKeys, PacketOpener, PacketSealer } from "../../../protocols/quic/packet_protection.ts";
+import { CIPHER_SUITES } from "../../../protocols/tls/cipher_suites.ts";
+import { DEFAULT_CIPHER_SUITES } from "../../../protocols/tls/config.ts";
+import type { KeyLogLabel } from "../../../protocols/tls/events.ts";
+import { QuicEndpoint } from "../../../protocols/quic/endpoint.ts";
+import { DEFAULT_ENDPOINT_CONFIG } from "../../../protocols/quic/config.ts";
+import {
+  CLIENT_ADDRESS,
+  CLIENT_KEY,
+  Pair,
+  type PairOptions,
+  rawKeyTls,
+  readAll,
+  SERVER_ADDRESS,
+  SERVER_KEY,
+} from "../../support/quic_pair.ts";
+
+const SUITE = CIPHER_SUITES.TLS_CHACHA20_POLY1305_SHA256;
+const PING = fromHex("01");
+/** Asks for no acknowledgement: who gets it has nothing to say. */
+const PADDING = fromHex("00");
+const KEY_UPDATE_ERROR = 0x0e;
+const AEAD_LIMIT_REACHED = 0x0f;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+function backendWith(limits: Partial<AeadLimits>): AeadBackend {
+  return {
+    ...NODE_AEAD_BACKEND,
+    limits: { confidentialityLimitPackets: NO_LIMIT, integrityLimitPackets: NO_LIMIT, ...limits },
+  };
+}
+
+/**
+ * A server, and in its client's place somebody with the client's keys who says what he likes: the true client is cut off once
+ * the handshake is confirmed.
+ */
+class Rogue {
+  readonly pair: Pair;
+  readonly server: QuicConnection;
+  readonly sealer: PacketSealer;
+  /** Largest number of the packets that the server has sent. */
+  largestFromServer = -1;
+  /** Key phases that they have begun. */
+  phaseFromServer = 0;
+  /** How many of them do not open. */
+  unreadFromServer = 0;
+  readonly #opener: PacketOpener;
+  #connectionId = new Uint8Array(0);
+  #packetNumber = 1000;
+
+  constructor(options: PairOptions = {}) {
+    this.pair = new Pair({ clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), keyLog: true }, ...options });
+    const early: Uint8Array[] = [];
+    this.pair.filter = (from, bytes) => {
+      if (from === this.pair.client && (bytes[0]! & 0x80) === 0) this.#connectionId = bytes.slice(1, 9);
+      if (from === this.pair.server && (bytes[0]! & 0x80) === 0) early.push(bytes);
+      return true;
+    };
+    this.server = this.pair.established().server;
+    this.pair.runTo(this.pair.now + 200);
+    this.sealer = new PacketSealer(NODE_AEAD_BACKEND, SUITE, this.#secret("CLIENT_TRAFFIC_SECRET_0"));
+    this.#opener = new PacketOpener(NODE_AEAD_BACKEND, SUITE, this.#secret("SERVER_TRAFFIC_SECRET_0"));
+    for (const bytes of early) this.#read(bytes);
+    this.pair.filter = (from, bytes) => {
+      if (from === this.pair.server) this.#read(bytes);
+      return false;
+    };
+  }
+
+  #secret(label: KeyLogLabel): Uint8Array {
+    const logged = this.pair.client.events.find(({ event }) => event.type === "keyLog" && event.label === label)?.event;
+    if (logged?.type !== "keyLog") throw new Error(`There is no ${label}`);
+    return logged.secret;
+  }
+
+  #read(bytes: Uint8Array): void {
+    const copy = bytes.slice();
+    if (!this.#opener.open(copy, 0, 9, copy.length, this.largestFromServer)) {
+      this.unreadFromServer++;
+      return;
+    }
+    if (this.#opener.isNewPhase) this.phaseFromServer++;
+    this.largestFromServer = Math.max(this.largestFromServer, this.#opener.packetNumber);
+  }
+
+  /** The next packet number, which then is taken. */
+  takeNumber(): number {
+    return this.#packetNumber++;
+  }
+
+  /** Says it with this number and these keys, and lets it arrive. */
+  say(payload: Uint8Array, sealer: PacketSealer = this.sealer, packetNumber: number = this.takeNumber()): void {
+    const writer = new Writer(new Uint8Array(1500));
+    writeShortHeader(writer, this.#connectionId, sealer.keyPhase, packetNumber, 4);
+    const payloadAt = writer.offset;
+    writer.bytes(payload);
+    writer.zeros(Math.max(0, 4 - payload.length));
+    const end = writer.offset;
+    writer.zeros(16);
+    sealer.seal(writer.buffer, 0, payloadAt - 4, 4, end, packetNumber);
+    this.forge(writer.written().slice());
+  }
+
+  /** Lets any bytes arrive; a connection ID goes in front where one has its place. */
+  forge(bytes: Uint8Array): void {
+    bytes.set(this.#connectionId, 1);
+    this.pair.inject(bytes, CLIENT_ADDRESS, SERVER_ADDRESS);
+    this.pair.runTo(this.pair.now + this.pair.link.latencyMs);
+  }
+
+  /** Another sealer that begins where the client began. */
+  oldSealer(): PacketSealer {
+    return new PacketSealer(NODE_AEAD_BACKEND, SUITE, this.#secret("CLIENT_TRAFFIC_SECRET_0"));
+  }
+
+  get closed(): number | undefined {
+    return this.server.closeReason?.code;
+  }
+}
+
+Deno.test("Limits of each AEAD are those of RFC 9001 §6.6, or what a backend wants less", () => {
+  deepStrictEqual(
+    Object.entries(AEAD_PROPERTIES).map(([name, { confidentialityLimitPackets, integrityLimitPackets }]) => [
+      name,
+      confidentialityLimitPackets,
+      integrityLimitPackets,
+    ]),
+    [
+      ["AES_128_GCM", 2 ** 23, 2 ** 52],
+      ["AES_256_GCM", 2 ** 23, 2 ** 52],
+      ["CHACHA20_POLY1305", Infinity, 2 ** 36],
+    ],
+  );
+  const stricter = backendWith({ confidentialityLimitPackets: 100 });
+  deepStrictEqual(aeadLimits(stricter, "AES_128_GCM"), {
+    confidentialityLimitPackets: 100,
+    integrityLimitPackets: 2 ** 52,
+  });
+  const laxer = backendWith({});
+  strictEqual(aeadLimits(laxer, "AES_256_GCM").confidentialityLimitPackets, 2 ** 23);
+});
+
+Deno.test("Keys are not updated before the handshake is confirmed (RFC 9001 §6.1)", () => {
+  const pair = new Pair();
+  const client = pair.connect();
+  pair.runUntil(() => client.isEstablished);
+  strictEqual(client.state, "established");
+  strictEqual(client.updateKeys(), false);
+  pair.runUntil(() => client.state === "confirmed");
+  client.ping();
+  pair.runTo(pair.now + 100);
+  strictEqual(client.updateKeys(), true);
+});
+
+for (const suite of DEFAULT_CIPHER_SUITES) {
+  Deno.test(`Keys are updated five times under data with ${suite} (RFC 9001 §6)`, () => {
+    const tls = { cipherSuites: [suite] };
+    const pair = new Pair({
+      clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), ...tls },
+      serverTls: { ...rawKeyTls(SERVER_KEY, CLIENT_KEY), ...tls },
+    });
+    const { client, server } = pair.established();
+    const id = client.openStream("unidirectional")!;
+    let read = 0;
+    pair.server.onEvent = (connection, event) => {
+      if (event.type === "streamReadable") read += readAll(connection, event.id).length;
+    };
+    let updates = 0;
+    for (let round = 0; round < 100 && updates < 5; round++) {
+      client.write(id, new Uint8Array(5000));
+      pair.runTo(pair.now + 100);
+      if ((round % 2 === 0 ? client : server).updateKeys()) updates++;
+    }
+    client.ping();
+    server.ping();
+    pair.runTo(pair.now + 500);
+    strictEqual(updates, 5);
+    deepStrictEqual([client.stats.keyUpdates, server.stats.keyUpdates], [5, 5]);
+    strictEqual(read % 5000, 0);
+    ok(read > 0 && client.stats.bytesInFlight === 0);
+  });
+}
+
+Deno.test("Both ends may update at the same moment: it is one update (RFC 9001 §6.1)", () => {
+  const pair = new Pair();
+  const { client, server } = pair.established();
+  client.ping();
+  server.ping();
+  pair.runTo(pair.now + 200);
+  deepStrictEqual([client.updateKeys(), server.updateKeys()], [true, true]);
+  client.ping();
+  server.ping();
+  pair.runTo(pair.now + 1000);
+  deepStrictEqual([client.stats.keyUpdates, server.stats.keyUpdates], [1, 1]);
+  deepStrictEqual([client.state, server.state], ["confirmed", "confirmed"]);
+  deepStrictEqual([client.updateKeys(), client.stats.bytesInFlight, server.stats.bytesInFlight], [true, 0, 0]);
+});
+
+Deno.test("Keys are fresh before the confidentiality limit, as often as it takes (RFC 9001 §6.6)", () => {
+  const limit = 400;
+  const aead = backendWith({ confidentialityLimitPackets: limit });
+  const pair = new Pair({ server: { aead } });
+  const endpoint = new QuicEndpoint({ ...DEFAULT_ENDPOINT_CONFIG, aead }, pair.random);
+  Object.assign(pair.client, { endpoint });
+  const { client, server } = pair.established();
+  const id = client.openStream("unidirectional")!;
+  let read = 0;
+  pair.server.onEvent = (connection, event) => {
+    if (event.type === "streamReadable") read += readAll(connection, event.id).length;
+  };
+  let written = 0;
+  for (let round = 0; round < 2000 && written < 3_000_000; round++) {
+    written += client.write(id, new Uint8Array(20_000));
+    pair.runTo(pair.now + 20);
+  }
+  pair.runTo(pair.now + 5000);
+  strictEqual(read, written);
+  const { keyUpdates, sentPackets } = client.stats;
+  ok(sentPackets > 5 * limit, `${sentPackets}`);
+  // Each phase has sealed less than the limit.
+  ok(sentPackets < limit * (keyUpdates + 1), `${sentPackets} packets, ${keyUpdates} updates`);
+  strictEqual(server.stats.keyUpdates, keyUpdates);
+});
+
+Deno.test("Keys are updated before the old ones are gone, where the limit would end the connection (RFC 9001 §6.5)", () => {
+  const limit = 40;
+  const aead = backendWith({ confidentialityLimitPackets: limit });
+  const pair = new Pair({ server: { aead }, link: { latencyMs: 50 } });
+  const { client, server } = pair.established();
+  const id = server.openStream("unidirectional")!;
+  let read = 0;
+  pair.client.onEvent = (connection, event) => {
+    if (event.type === "streamReadable") read += readAll(connection, event.id).length;
+  };
+  let written = 0;
+  // As fast as acknowledgements come back: a phase lasts less than three probe timeouts.
+  for (let round = 0; round < 400 && written < 400_000; round++) {
+    written += server.write(id, new Uint8Array(4000));
+    pair.runTo(pair.now + 25);
+  }
+  pair.runTo(pair.now + 3000);
+  deepStrictEqual([client.state, server.state, read], ["confirmed", "confirmed", written]);
+  const { keyUpdates, sentPackets } = server.stats;
+  ok(sentPackets < limit * (keyUpdates + 1), `${sentPackets} packets, ${keyUpdates} updates`);
+});
+
+Deno.test("Connection closes with AEAD_LIMIT_REACHED where no fresh keys are to be had (RFC 9001 §6.6)", () => {
+  const limit = 40;
+  const rogue = new Rogue({
+    server: { aead: backendWith({ confidentialityLimitPackets: limit }) },
+    transport: { idleTimeoutMs: 0 },
+  });
+  const { pair, server } = rogue;
+  const before = server.stats.sentPackets;
+  // Heard, but never acknowledged: the first update goes, the second may not.
+  for (let round = 0; round < 200 && rogue.closed === undefined; round++) {
+    rogue.say(PING);
+    pair.runTo(pair.now + 30);
+  }
+  deepStrictEqual([server.closeReason?.by, rogue.closed], ["transport", AEAD_LIMIT_REACHED]);
+  strictEqual(server.stats.keyUpdates, 1);
+  ok(server.stats.sentPackets - before <= 2 * limit, `${server.stats.sentPackets - before}`);
+});
+
+Deno.test("Connection closes with AEAD_LIMIT_REACHED at the integrity limit, all phases together (RFC 9001 §6.6)", () => {
+  const limit = 20;
+  const rogue = new Rogue({ server: { aead: backendWith({ integrityLimitPackets: limit }) } });
+  const forged = (i: number): Uint8Array => new Uint8Array(40 + i).fill(0x41 + i);
+  for (let i = 0; i < limit / 2; i++) rogue.forge(forged(i));
+  strictEqual(rogue.closed, undefined);
+  rogue.sealer.update();
+  rogue.say(PING);
+  strictEqual(rogue.server.stats.keyUpdates, 1);
+  for (let i = 0; i < limit / 2 - 1; i++) rogue.forge(forged(i));
+  strictEqual(rogue.closed, undefined);
+  rogue.forge(forged(0));
+  strictEqual(rogue.closed, AEAD_LIMIT_REACHED);
+});
+
+Deno.test("Peer that updates is followed at once, before it is acknowledged (RFC 9001 §6.2)", () => {
+  const rogue = new Rogue();
+  const { sentPackets } = rogue.server.stats;
+  const before = rogue.phaseFromServer;
+  rogue.sealer.update();
+  rogue.say(PING);
+  rogue.pair.runTo(rogue.pair.now + 100);
+  strictEqual(rogue.server.stats.keyUpdates, 1);
+  ok(rogue.server.stats.sentPackets > sentPackets);
+  deepStrictEqual([before, rogue.phaseFromServer, rogue.unreadFromServer], [0, 1, 0]);
+  strictEqual(rogue.server.state, "confirmed");
+});
+
+Deno.test("Peer that updates twice before it can know that we followed closes with KEY_UPDATE_ERROR (RFC 9001 §6.2)", () => {
+  const rogue = new Rogue();
+  rogue.sealer.update();
+  rogue.say(PADDING);
+  strictEqual(rogue.closed, undefined);
+  rogue.sealer.update();
+  rogue.say(PADDING);
+  strictEqual(rogue.closed, KEY_UPDATE_ERROR);
+});
+
+Deno.test("Packet with older keys than one with a smaller number closes with KEY_UPDATE_ERROR (RFC 9001 §6.4)", () => {
+  const rogue = new Rogue();
+  const old = rogue.oldSealer();
+  rogue.say(PING);
+  rogue.sealer.update();
+  rogue.say(PING);
+  rogue.say(PING, old);
+  strictEqual(rogue.closed, KEY_UPDATE_ERROR);
+});
+
+Deno.test("Acknowledgement with old keys of a packet with new ones closes with KEY_UPDATE_ERROR (RFC 9001 §6.2)", () => {
+  const rogue = new Rogue();
+  const { pair, server } = rogue;
+  const ack = (largest: number): Uint8Array => fromHex(`02${(0x4000 | largest).toString(16)}000000`);
+  strictEqual(server.updateKeys(), true);
+  // Of the old phase: as it should be.
+  rogue.say(ack(rogue.largestFromServer));
+  strictEqual(rogue.closed, undefined);
+  server.ping();
+  pair.runTo(pair.now + 50);
+  rogue.say(ack(rogue.largestFromServer));
+  strictEqual(rogue.closed, KEY_UPDATE_ERROR);
+});
+
+Deno.test("Packets of the old phase are taken for three probe timeouts after the update, and no longer (RFC 9001 §6.5)", () => {
+  for (const lateByProbeTimeouts of [0, 2.5, 3.5]) {
+    const rogue = new Rogue();
+    const { pair, server } = rogue;
+    const old = rogue.oldSealer();
+    const late = rogue.takeNumber();
+    rogue.sealer.update();
+    rogue.say(PADDING);
+    const before = server.stats.receivedPackets;
+    pair.runTo(pair.now + lateByProbeTimeouts * server.stats.probeTimeoutMs);
+    rogue.say(PADDING, old, late);
+    strictEqual(server.stats.receivedPackets - before, lateByProbeTimeouts < 3 ? 1 : 0, `${lateByProbeTimeouts}`);
+    strictEqual(rogue.closed, undefined);
+    strictEqual(server.stats.keyUpdates, 1);
+  }
+});
+
+Deno.test("Header protection outlives every update (RFC 9001 §6.1)", () => {
+  const secret = new Uint8Array(32).fill(0x51);
+  const sealer = new PacketSealer(NODE_AEAD_BACKEND, SUITE, secret);
+  const { hp } = derivePacketKeys(SUITE, secret);
+  const protection = NODE_AEAD_BACKEND.headerProtection(SUITE.aead, hp);
+  for (let update = 0; update < 3; update++) {
+    const writer = new Writer(new Uint8Array(64));
+    writeShortHeader(writer, new Uint8Array(8), sealer.keyPhase, 7 + update, 4);
+    writer.zeros(4 + 16);
+    sealer.seal(writer.buffer, 0, 9, 4, writer.offset - 16, 7 + update);
+    const mask = protection.mask(writer.buffer, 13);
+    const number = writer.buffer.slice(9, 13).map((byte, i) => byte ^ mask[1 + i]!);
+    strictEqual(toHex(number), `0000000${7 + update}`);
+    strictEqual(((writer.buffer[0]! ^ (mask[0]! & 0x1f)) >> 2) & 1, update % 2);
+    sealer.update();
+  }
+});
+
+Deno.test("No key is made while a packet is opened or an update goes, forged or true (RFC 9001 §6.3, §9.5)", () => {
+  let made = 0;
+  const counting: AeadBackend = {
+    ...NODE_AEAD_BACKEND,
+    aead: (name: AeadName, key: Uint8Array) => {
+      made++;
+      return NODE_AEAD_BACKEND.aead(name, key);
+    },
+  };
+  const rogue = new Rogue({ server: { aead: counting } });
+  const { pair, server } = rogue;
+  const during = (action: () => void): number => {
+    const before = made;
+    action();
+    return made - before;
+  };
+  // Forged, with either phase bit: header protection makes the bit random.
+  for (let i = 0; i < 8; i++) strictEqual(during(() => rogue.forge(new Uint8Array(60).fill(0x40 + i))), 0);
+  rogue.sealer.update();
+  strictEqual(during(() => rogue.say(PING)), 0);
+  strictEqual(server.stats.keyUpdates, 1);
+  // The keys of the phase after that are made when those of the one before go.
+  strictEqual(during(() => pair.runTo(pair.now + 4 * server.stats.probeTimeoutMs)), 2);
+  rogue.sealer.update();
+  strictEqual(during(() => rogue.say(PING)), 0);
+  strictEqual(server.stats.keyUpdates, 2);
+});
