@@ -82,9 +82,9 @@ npm_peer @number0/iroh 1.1.0
 built_peer cargo noq sh -c \
   'cargo build --quiet --release --locked --target-dir "$PEER_BUILD" && cp "$PEER_BUILD/release/noq-peer" "$PEER_OUTPUT"'
 # shellcheck disable=SC2016
-built_peer go quicgo sh -c 'go build -mod=readonly -trimpath -o "$PEER_OUTPUT" .'
+built_peer go quicgo sh -c 'go build -buildvcs=false -mod=readonly -trimpath -o "$PEER_OUTPUT" .'
 # shellcheck disable=SC2016
-built_peer go masque sh -c 'go build -mod=readonly -trimpath -o "$PEER_OUTPUT" .'
+built_peer go masque sh -c 'go build -buildvcs=false -mod=readonly -trimpath -o "$PEER_OUTPUT" .'
 system_tool turnserver coturn
 system_tool gtlsclient ngtcp2-client
 system_tool gtlsserver ngtcp2-server
