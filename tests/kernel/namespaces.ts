@@ -114,6 +114,23 @@ export class KernelNetwork implements AsyncDisposable {
     return child;
   }
 
+  /** Takes a home's client its address away and gives it another, with the same way out. @returns The new one. */
+  async replaceAddress({ namespace, inside }: Home): Promise<string> {
+    const [address, gateway] = [inside.replace(/\.2$/, ".77"), inside.replace(/\.2$/, ".1")];
+    // The kernel takes the routes away with the address.
+    await run(`ip -n ${namespace} address del ${inside}/24 dev eth0`);
+    await run(`ip -n ${namespace} address add ${address}/24 dev eth0`);
+    await run(`ip -n ${namespace} route add default via ${gateway}`);
+    return address;
+  }
+
+  /** Gives a home's router another public address. With the old one the kernel forgets every mapping to it. */
+  async replacePublicAddress({ router, outside }: Home): Promise<void> {
+    await run(`ip -n ${router} address del ${outside}/24 dev wan`);
+    await run(`ip -n ${router} address add ${outside.replace(/1(\d)$/, "2$1")}/24 dev wan`);
+    await run(`ip -n ${router} route add default via ${PUBLIC_ADDRESSES[0]}`);
+  }
+
   /** Cuts the way between the two homes, in both directions; the public segment stays within reach of both. */
   async cutBetweenHomes(): Promise<void> {
     await run(
