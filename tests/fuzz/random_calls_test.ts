@@ -5,6 +5,7 @@
  */
 
 import { randomCall } from "../support/random_call.ts";
+import { randomNativeSession } from "../support/random_native_session.ts";
 
 const SEEDS = 100;
 
@@ -12,6 +13,18 @@ Deno.test(`Calls through any pair of NATs come to what theory says, seeds 1 to $
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       randomCall(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});
+
+const NATIVE_SEEDS = 30;
+
+Deno.test(`quic-native carries every byte through relays and paths that come and go, seeds 1 to ${NATIVE_SEEDS} (RFC 9000 §9)`, () => {
+  for (let seed = 1; seed <= NATIVE_SEEDS; seed++) {
+    try {
+      randomNativeSession(seed);
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }
