@@ -7,8 +7,8 @@
 
 import { equalSecrets } from "../protocols/crypto/constant_time.ts";
 import { sha256 } from "../protocols/crypto/hash.ts";
+import type { HubMachine } from "../signaling/hub_machine.ts";
 import { encodeText } from "../signaling/signed.ts";
-import type { Hub } from "./hub.ts";
 
 /** The hub's end of what carries messages. */
 export interface HubSocket {
@@ -32,11 +32,11 @@ export interface HubClientHandler {
 
 /** Lets clients in. */
 export class HubGate {
-  readonly #hub: Hub<HubConnection>;
+  readonly #hub: HubMachine<HubConnection>;
   readonly #tokenDigest: Uint8Array | undefined;
 
   /** @param token What clients must show, if anything. */
-  constructor(hub: Hub<HubConnection>, token: string | undefined) {
+  constructor(hub: HubMachine<HubConnection>, token: string | undefined) {
     this.#hub = hub;
     this.#tokenDigest = token === undefined ? undefined : sha256(encodeText(`Bearer ${token}`));
   }

@@ -5,7 +5,7 @@
  */
 
 import type { Datagram, Machine } from "../protocols/core/machine.ts";
-import type { Hub } from "./hub.ts";
+import type { HubMachine } from "../signaling/hub_machine.ts";
 import type { HubConnection } from "./hub_connection.ts";
 import type { Relay } from "./relay.ts";
 import type { StunServer } from "./stun_server.ts";
@@ -17,11 +17,11 @@ export type ServiceEvent =
 
 /** Datagrams are for the relay where the base is its, else for the STUN server; timers are the hub's and the relay's. */
 export class ServiceMachine implements Machine<ServiceEvent> {
-  readonly #hub: Hub<HubConnection>;
+  readonly #hub: HubMachine<HubConnection>;
   readonly #stun: StunServer;
   readonly #relay: Relay | undefined;
 
-  constructor(hub: Hub<HubConnection>, stun: StunServer, relay?: Relay) {
+  constructor(hub: HubMachine<HubConnection>, stun: StunServer, relay?: Relay) {
     this.#hub = hub;
     this.#stun = stun;
     this.#relay = relay;

@@ -58,8 +58,11 @@ export class RelayChannel implements RelayUse {
     // The dialogue has its own idea of how long an answer may take.
   }
 
-  /** Sends a message. Dropped silently once the channel is closed. */
+  /** Sends a message. Dropped silently once the channel is closed. @throws {RangeError} If it is too long. */
   send(text: string, now: number): void {
+    if (text.length > MAX_MESSAGE_LENGTH) {
+      throw new RangeError(`Cannot send ${text.length} characters: at most ${MAX_MESSAGE_LENGTH}`);
+    }
     if (this.#state.name === "closed") return;
     if (this.#waiting.length >= MAX_WAITING_MESSAGES) return this.#end("the hub takes no messages", false, now);
     this.#waiting.push(text);

@@ -18,6 +18,7 @@ import { HTTP3_ALPN, TUNNEL_HTTP3_OPTIONS, TUNNEL_TRANSPORT_SETTINGS } from "../
 import { DEFAULT_ENDPOINT_CONFIG } from "../../protocols/quic/config.ts";
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import { DEFAULT_CIPHER_SUITES } from "../../protocols/tls/config.ts";
+import type { HubMachine } from "../../signaling/hub_machine.ts";
 import { Hub } from "../../service/hub.ts";
 import { type HubConnection, HubGate } from "../../service/hub_connection.ts";
 import { Relay, type RelayOptions } from "../../service/relay.ts";
@@ -34,6 +35,8 @@ export interface SignalServiceOptions extends Partial<RelayOptions> {
   readonly hubToken?: string;
   /** The relay carries no messages. */
   readonly hasNoHub?: true;
+  /** Another hub than that of the project. */
+  readonly hub?: HubMachine<HubConnection>;
 }
 
 /** What of a service is there anew when it has started again. */
@@ -91,6 +94,11 @@ export class SignalService implements Machine<ServiceEvent> {
     this.#driver.drain();
   }
 
+  /** The hub has something to say. */
+  drain(): void {
+    this.#driver.drain();
+  }
+
   handleDatagram(datagram: Datagram, now: number): void {
     this.#running.machine.handleDatagram(datagram, now);
   }
@@ -113,9 +121,9 @@ export class SignalService implements Machine<ServiceEvent> {
 
   #start(): Running {
     const host = this.#host;
-    const { hubToken, hasNoHub, ...options } = this.#options;
+    const { hubToken, hasNoHub, hub: other, ...options } = this.#options;
     const hub = new Hub<HubConnection>({ stunServers: [], epochMs: host.epochMs });
-    const gate = new HubGate(hub, hubToken);
+    const gate = new HubGate(other ?? hub, hubToken);
     const base = host.bind(host.address(RELAY_PORT));
     const relay = new Relay({
       bases: [base],
@@ -127,7 +135,7 @@ export class SignalService implements Machine<ServiceEvent> {
       ...(hasNoHub ? {} : { gate }),
       ...options,
     });
-    return { hub, gate, relay, machine: new ServiceMachine(hub, new StunServer(), relay), base };
+    return { hub, gate, relay, machine: new ServiceMachine(other ?? hub, new StunServer(), relay), base };
   }
 
   #listen(): StreamListener {
