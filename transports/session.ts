@@ -222,6 +222,7 @@ export class Session {
       case "pathValidated":
       case "pathFailed":
       case "pathFound":
+      case "wayBackFound":
       case "pathSized":
       case "roundFailed":
       case "observedAddress":

@@ -90,6 +90,8 @@ export interface ServerConfig {
   readonly tls: TlsSettings;
   /** Of each of them, too. */
   readonly transport: TransportSettings;
+  /** Of those that come in through a tunnel, if something else holds for them. */
+  readonly tunnelTransport?: TransportSettings;
   /** Where clients are asked to go on to after the handshake: addresses of other bases of this endpoint, RFC 9000 §9.6. */
   readonly preferredAddress?: PreferredAddresses;
 }

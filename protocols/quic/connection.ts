@@ -283,17 +283,24 @@ export class QuicConnection {
     return this.#parts.handshake.exportKeyingMaterial(label, context, lengthBytes);
   }
 
+  /** Lets the peer open streams where the settings said fewer, or none: RFC 9000 §4.6. */
+  allowStreams(maxBidirectional: number, maxUnidirectional: number): void {
+    this.#parts.streams.allow(maxBidirectional, maxUnidirectional);
+    this.#host.wake();
+  }
+
   // Commands: paths.
 
   /**
    * Asks the peer whether it can be reached on a path that need not be in use: RFC 9000 §9.1. `pathValidated` or
    * `pathFailed` tells. The address is taken on trust: up to a few datagrams of 1200 bytes go there.
    *
+   * @param isWayBack With NAT traversal: whether it leads through a relay and is gone back to when no direct path is left.
    * @returns Whether it is asked. Not before `handshakeConfirmed`; not if the peer forbids other paths; not without an unused
    * connection ID of the peer, of which more come as paths are given up.
    */
-  probePath(base: Base, remote: Address, now: number): boolean {
-    const isAsked = probePath(this.#parts, { base, remote }, now);
+  probePath(base: Base, remote: Address, now: number, isWayBack = false): boolean {
+    const isAsked = probePath(this.#parts, { base, remote }, now, isWayBack);
     this.#host.wake();
     return isAsked;
   }

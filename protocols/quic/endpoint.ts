@@ -127,6 +127,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
    */
   constructor(config: EndpointConfig, random: Random) {
     if (config.server !== undefined) checkTransportSettings(config.server.transport);
+    if (config.server?.tunnelTransport !== undefined) checkTransportSettings(config.server.tunnelTransport);
     if (config.resetKey !== undefined && config.resetKey.length < 16) {
       throw new RangeError(`Cannot use resetKey: it has ${config.resetKey.length} bytes, not 16`);
     }
@@ -333,15 +334,17 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     const entry = new Entry(this.#owner);
     const originalDestinationId = header.destinationConnectionId.slice();
     const token = header.token.slice();
+    const { tunnelTransport = server.transport } = server;
+    const transport = from.base.kind === "tunnel" ? tunnelTransport : server.transport;
     const connection = this.#create(entry, {
       role: "server",
       base: from.base,
       remote: from.remote,
       tls: server.tls,
-      transport: server.transport,
+      transport,
       originalDestinationId,
       // What has come through one way is taken to come through the other.
-      initialDatagramBytes: Math.min(lengthBytes, server.transport.initialDatagramBytes),
+      initialDatagramBytes: Math.min(lengthBytes, transport.initialDatagramBytes),
       ...(server.preferredAddress === undefined ? {} : { preferredAddress: server.preferredAddress }),
       peerSourceId: header.sourceConnectionId.slice(),
     }, now);

@@ -49,8 +49,13 @@ export type ConnectionEvent =
   | { readonly type: "datagramReadable" }
   /** The connection has moved to another path: we did, or the peer, or it has gone back: RFC 9000 §9. */
   | { readonly type: "pathChanged"; readonly base: Base; readonly remote: Address }
-  /** A path was validated: the one in use, or one that `probePath` named: RFC 9000 §8.2. */
-  | { readonly type: "pathValidated"; readonly base: Base; readonly remote: Address }
+  /** A path was validated: the one in use, or one that `probePath` named: RFC 9000 §8.2. `rttMs` as far as it was measured. */
+  | {
+    readonly type: "pathValidated";
+    readonly base: Base;
+    readonly remote: Address;
+    readonly rttMs: number | undefined;
+  }
   /** A path was not validated: one in use, which the connection has left, or one that `probePath` named. */
   | { readonly type: "pathFailed"; readonly base: Base; readonly remote: Address }
   /** The peer has told what address our packets come from: draft-ietf-quic-address-discovery-00. */

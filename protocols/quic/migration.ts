@@ -28,11 +28,17 @@ export const UNUSED_PATH_MS = 30_000;
  * @returns Whether challenges leave now; not before the handshake is confirmed, not where the peer does not want to be
  * reached from elsewhere, and not without a connection ID for the path.
  */
-export function probePath(parts: ConnectionParts, { base, remote }: PathKey, now: number): boolean {
+export function probePath(
+  parts: ConnectionParts,
+  { base, remote }: PathKey,
+  now: number,
+  isWayBack = false,
+): boolean {
   if (!mayOpenPaths(parts, remote)) return false;
   const path = parts.paths.find(base, remote) ?? openPath(parts, { base, remote });
   if (path === undefined || !claimConnectionId(parts, path)) return false;
   path.isAsked = true;
+  path.isWayBack = isWayBack;
   path.abandonAt = undefined;
   startValidation(parts, path, now);
   return true;
@@ -96,6 +102,12 @@ export function addProvenPath(
   path.isFound = true;
   path.rttMs = rttMs;
   return path;
+}
+
+/** A client answers through our relay, of which it has heard another way: there the connection goes back to with it. */
+export function addWayBack(parts: ConnectionParts, path: Path): void {
+  path.abandonAt = undefined;
+  parts.paths.addPrevious(path);
 }
 
 /** A path turned out to be of no use: if it is in use, the connection goes back to where it was before. */
@@ -197,8 +209,9 @@ export function validatePath(parts: ConnectionParts, data: Uint8Array, now: numb
     }
     if (path.isAsked || (isActive && !wasValidated)) {
       path.isAsked = false;
-      parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote });
+      parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote, rttMs: path.rttMs });
     }
+    if (path.isWayBack && parts.extensions?.traversal !== undefined) paths.addPrevious(path);
     if (path.isPreferred && !isActive && !wasValidated) migrate(parts, path, now);
     return;
   }

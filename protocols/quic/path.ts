@@ -35,6 +35,8 @@ export class Path implements PathKey {
   readonly isOurs: boolean;
   /** Whether the application asked for validation and is owed the outcome. */
   isAsked = false;
+  /** Whether the connection goes back here once it is validated: through a relay. */
+  isWayBack = false;
   /** Whether a client is to move here once it is validated: RFC 9000 §9.6. */
   isPreferred = false;
   /** Whether NAT traversal has found it, and may find it again. */

@@ -44,6 +44,13 @@ export class Paths {
     this.#gone.add(base);
   }
 
+  /** A proven path that was not in use, and leads through a relay: the last to go back to. */
+  addPrevious(path: Path): void {
+    if (path === this.#active || this.#previous.includes(path)) return;
+    if (this.#previous.length >= MAX_PREVIOUS_PATHS) this.#previous.shift();
+    this.#previous.unshift(path);
+  }
+
   /** Has `path` take the place of one that the connection might have gone back to. */
   replacePrevious(path: Path, replacement: Path): void {
     this.#previous = this.#previous.map((other) => other === path ? replacement : other);

@@ -6,7 +6,7 @@
  */
 
 import type { ConnectionParts } from "./connection_parts.ts";
-import { addProvenPath, leavePath } from "./migration.ts";
+import { addProvenPath, addWayBack, leavePath } from "./migration.ts";
 import { Path } from "./path.ts";
 import type { PathKey } from "./path.ts";
 import type { Probe } from "./nat_traversal/traversal.ts";
@@ -69,6 +69,13 @@ export function adoptProbedPath(parts: ConnectionParts, path: Path): void {
   path.rttMs ??= traversal.rttMsOf(path);
 }
 
+/** The path in use may be this very one, if the client was faster with its move than with its answer. */
+function adoptWayBack(parts: ConnectionParts, found: PathKey & { readonly rttMs: number }, now: number): void {
+  const path = addProvenPath(parts, found, now);
+  adoptProbedPath(parts, path);
+  addWayBack(parts, path);
+}
+
 /** Passes on what NAT traversal has to tell; to be called after everything that it was told. */
 export function readTraversal(parts: ConnectionParts, now: number): void {
   const traversal = parts.extensions?.traversal;
@@ -77,6 +84,7 @@ export function readTraversal(parts: ConnectionParts, now: number): void {
   if (parts.state.isConfirmed) {
     for (let event = traversal.pollEvent(); event !== undefined; event = traversal.pollEvent()) {
       if (event.type === "pathFound") adoptProbedPath(parts, addProvenPath(parts, event, now));
+      else if (event.type === "wayBackFound") adoptWayBack(parts, event, now);
       else if (event.type === "pathFailed") leavePath(parts, event, now);
       parts.events.push(event);
     }

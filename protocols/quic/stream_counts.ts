@@ -13,7 +13,7 @@ export class StreamCounts {
   #localMaximum = 0;
   #remoteMaximum: number;
   /** Streams the peer may have open at once. */
-  readonly #maxOpen: number;
+  #maxOpen: number;
   #remoteEnded = 0;
   #isUpdatePending = false;
   #isBlocked = false;
@@ -74,6 +74,13 @@ export class StreamCounts {
     this.#remoteEnded++;
     const grantedStreams = this.#remoteEnded + this.#maxOpen - this.#remoteMaximum;
     if (4 * grantedStreams >= this.#maxOpen) this.#isUpdatePending = true;
+  }
+
+  /** The peer may have so many streams open at once from now on; fewer than before changes nothing. */
+  allow(maxOpen: number): void {
+    if (maxOpen <= this.#maxOpen) return;
+    this.#maxOpen = maxOpen;
+    this.#isUpdatePending = true;
   }
 
   /** The limit to say in the MAX_STREAMS that is now being sent. */

@@ -102,6 +102,12 @@ export class Streams {
     return this.#create(streamIdOf(this.#role, directionality, counts.localOpened++), true);
   }
 
+  /** The peer may have so many streams open at once from now on; fewer than before changes nothing. */
+  allow(maxBidirectional: number, maxUnidirectional: number): void {
+    this.#bidirectional.allow(maxBidirectional);
+    this.#unidirectional.allow(maxUnidirectional);
+  }
+
   /**
    * Appends data, which is copied.
    *

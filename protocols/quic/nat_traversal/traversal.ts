@@ -75,6 +75,8 @@ export type TraversalEvent =
    * until its size is proven.
    */
   | { readonly type: "pathFound"; readonly base: Base; readonly remote: Address; readonly rttMs: number }
+  /** Server: the client answers through our relay too, with 1200 bytes, and may come back that way. */
+  | { readonly type: "wayBackFound"; readonly base: Base; readonly remote: Address; readonly rttMs: number }
   /** The path carries 1200 bytes: RFC 9000 §8.2.1. */
   | { readonly type: "pathSized"; readonly base: Base; readonly remote: Address }
   /** A path that was found does not carry 1200 bytes, or its base is gone: it must not be used. */

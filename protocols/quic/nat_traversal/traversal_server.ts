@@ -15,6 +15,7 @@ import type { Base } from "../../core/machine.ts";
 import type { ScopeRules } from "../../core/address_scope.ts";
 import type { Writer } from "../../core/writer.ts";
 import { TransportError } from "../errors.ts";
+import { Fifo } from "../fifo.ts";
 import { encodeTraversalFrame, traversalFrameBytes } from "./dialect.ts";
 import type { AddAddressFrame, Dialect, PunchMeNowFrame, TraversalFrame } from "./dialect.ts";
 import { isDirect, remoteFrom } from "./pairing.ts";
@@ -53,6 +54,7 @@ export class TraversalServer implements NatTraversal {
   /** Frames to be sent, be it again: sequence numbers of addresses to add and to remove. */
   readonly #toAdd = new Set<number>();
   readonly #toRemove = new Set<number>();
+  readonly #events = new Fifo<TraversalEvent>();
   #round = -1;
   /** What was asked for in this round: each once, however often it was repeated. */
   readonly #requests = new Map<string, PunchMeNowFrame>();
@@ -201,7 +203,7 @@ export class TraversalServer implements NatTraversal {
   }
 
   pollEvent(): TraversalEvent | undefined {
-    return undefined;
+    return this.#events.shift();
   }
 
   get timeoutAt(): number | undefined {
@@ -263,7 +265,12 @@ export class TraversalServer implements NatTraversal {
   /** Paths that have failed are done with; those that have answered stay: the client may come to use them. */
   #readReports(): void {
     for (let report = this.#prober.pollReport(); report !== undefined; report = this.#prober.pollReport()) {
-      if (report.change === "failed") this.#prober.close((path) => path === report?.path);
+      const { path, change } = report;
+      if (change === "failed") this.#prober.close((other) => other === path);
+      // A client that probes us through a tunnel wants to know it open.
+      if (change === "sized" && path.base.kind === "tunnel" && path.rttMs !== undefined) {
+        this.#events.push({ type: "wayBackFound", base: path.base, remote: path.remote, rttMs: path.rttMs });
+      }
     }
   }
 }
