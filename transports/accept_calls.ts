@@ -16,8 +16,9 @@ import { isKeyOf } from "../signaling/identity.ts";
 import { MAX_CANDIDATES } from "../signaling/machines.ts";
 import type { Call, ListenerEvent } from "../signaling/machines.ts";
 import { explainUnreachable } from "./report.ts";
+import { NO_DIRECT_PATH_CODE } from "./relay_policy.ts";
 import { SessionPaths } from "./session_paths.ts";
-import type { Reception, RelayAccess } from "./traversal.ts";
+import type { EstablishedSession, Reception, RelayAccess } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
 import type { AcceptWay, Incoming, PendingCall } from "./ways.ts";
 
@@ -28,10 +29,15 @@ const MAX_CALLS = 32;
 export const BUSY_CODE = 1;
 
 /** A connection whose handshake is done. */
-interface EstablishedCall {
+interface Established {
   readonly way: AcceptWay;
   readonly paths: SessionPaths;
+  /** Until the relay policy lets the application have it: what it is then told, and when that is given up. */
+  awaited: { readonly session: EstablishedSession; readonly deadlineAt: number } | undefined;
 }
+
+/** Why a connection ends that could not leave its relay. */
+const NO_DIRECT_PATH = "no direct path was found, and the relay policy keeps data off relays";
 
 /** Waits for calls. Emits a `session` for each that came through, and `path` when one has moved. */
 export class AcceptCalls implements TraversalLogic<ListenerEvent> {
@@ -41,7 +47,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   readonly #calls = new Map<string, PendingCall>();
   /** Connections that are no session yet; the endpoint bounds them. */
   readonly #handshakes = new Map<QuicConnection, Incoming>();
-  readonly #sessions = new Map<QuicConnection, EstablishedCall>();
+  readonly #sessions = new Map<QuicConnection, Established>();
   /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
   readonly #closing = new Set<QuicConnection>();
   /** When callers are told what is known by then. */
@@ -75,6 +81,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   get timeoutAt(): number {
     let at = this.#publishAt;
     for (const { deadlineAt } of this.#calls.values()) at = Math.min(at, deadlineAt);
+    for (const { awaited } of this.#sessions.values()) at = Math.min(at, awaited?.deadlineAt ?? Infinity);
     return at;
   }
 
@@ -87,15 +94,20 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     for (const pending of this.#calls.values()) {
       if (now >= pending.deadlineAt) this.#failCall(pending);
     }
+    for (const [connection, { awaited }] of this.#sessions) {
+      if (awaited === undefined || now < awaited.deadlineAt) continue;
+      connection.close(NO_DIRECT_PATH_CODE, NO_DIRECT_PATH, now);
+      this.#shell.wakeEndpoint();
+    }
   }
 
   onSettled(now: number): void {
     if (!this.#isOver || this.#isReleased || this.#sessions.size > 0) return;
     this.#forgetClosed();
     if (this.#closing.size > 0) return;
-    const isNothingLeft = this.#ways.map((way) => way.release(now)).every((isReleased) => isReleased);
-    this.#isReleased = isNothingLeft;
-    if (this.#isReleased) this.#shell.emit({ type: "released" });
+    for (const way of this.#ways) way.release(now);
+    this.#isReleased = true;
+    this.#shell.emit({ type: "released" });
   }
 
   onOpen(): void {
@@ -303,36 +315,52 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     const times = pending === undefined
       ? { handshake }
       : { gathered: 0, signaled: 0, checked: pending.checkedMs ?? handshake, handshake };
-    const paths = new SessionPaths(this.#shell, { connection, startedAt, relayed: [] });
-    this.#sessions.set(connection, { way, paths });
+    const candidates = (): readonly LocalCandidate[] => this.candidates;
+    const options = { connection, startedAt, relayed: [], findings: [], candidates };
+    const paths = new SessionPaths(this.#shell, options);
+    const session: EstablishedSession = {
+      transport: way.transport,
+      connection,
+      peer,
+      startedAt,
+      times,
+      isRelayed: (path) => paths.isRelayed(path),
+    };
+    const established: Established = {
+      way,
+      paths,
+      awaited: { session, deadlineAt: now + this.#shell.node.dialTimeoutMs },
+    };
+    this.#sessions.set(connection, established);
     // Those that it knows already change nothing.
     if (way.tellsAddresses) this.#tellCandidates(connection, now);
     if (pending !== undefined) this.#settleCall(pending, way, connection);
     for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peer)) this.#endCall(other);
     if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
     this.#shell.wakeDialogue();
-    this.#shell.emit({
-      type: "session",
-      session: {
-        transport: way.transport,
-        connection,
-        peer,
-        startedAt,
-        times,
-        isRelayed: (path) => paths.isRelayed(path),
-      },
-    });
+    this.#handOver(established);
   }
 
-  #onSessionEvent(
-    connection: QuicConnection,
-    { way, paths }: EstablishedCall,
-    event: ConnectionEvent,
-    now: number,
-  ): void {
-    this.#shell.emit({ type: "connection", connection, event });
-    paths.onEvent(event, now);
-    if (event.type !== "closed") return;
+  /** The application gets its session as soon as the relay policy lets it. */
+  #handOver(established: Established): void {
+    const { awaited, paths } = established;
+    if (awaited === undefined || !paths.isUsable) return;
+    established.awaited = undefined;
+    this.#shell.emit({ type: "session", session: awaited.session });
+  }
+
+  #onSessionEvent(connection: QuicConnection, established: Established, event: ConnectionEvent, now: number): void {
+    const { way, paths, awaited } = established;
+    if (awaited === undefined || event.type === "keyLog") this.#shell.emit({ type: "connection", connection, event });
+    if (event.type !== "closed") {
+      paths.onEvent(event, now);
+      this.#handOver(established);
+      return;
+    }
+    if (awaited !== undefined) {
+      const message = `No direct path: the connection through the relay has ended (${event.reason})`;
+      this.#shell.emit({ type: "callFailed", message, report: [] });
+    }
     way.sessionEnded(connection);
     this.#sessions.delete(connection);
     this.#forgetClosed();

@@ -7,6 +7,7 @@
 
 import type { Address } from "../protocols/core/address.ts";
 import type { Base } from "../protocols/core/machine.ts";
+import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { QuicEndpoint } from "../protocols/quic/endpoint.ts";
 import { EARLY_REPEAT_MS, MAX_EARLY_ATTEMPTS, MAX_EARLY_DATAGRAMS } from "./early_dial.ts";
@@ -37,10 +38,13 @@ export interface AttemptsHost {
 /** The attempts of one call. */
 export class Attempts {
   readonly #host: AttemptsHost;
+  readonly #settings: () => TransportSettings;
   readonly #attempts = new Map<QuicConnection, Attempt>();
 
-  constructor(host: AttemptsHost) {
+  /** @param settings What each connection is told when it begins. */
+  constructor(host: AttemptsHost, settings: () => TransportSettings) {
     this.#host = host;
+    this.#settings = settings;
   }
 
   get size(): number {
@@ -137,7 +141,7 @@ export class Attempts {
   ): void {
     const { endpoint, node } = this.#host;
     const connection = endpoint.connect(
-      { base, remote, tls: tlsSettings(node), transport: node.quic, ...options },
+      { base, remote, tls: tlsSettings(node), transport: this.#settings(), ...options },
       now,
     );
     const isEarly = options.maxUnansweredDatagrams !== undefined;

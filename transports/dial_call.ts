@@ -13,6 +13,7 @@ import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts
 import { isKeyOf } from "../signaling/identity.ts";
 import type { PeerIdentity } from "../signaling/identity.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
+import { NO_DIRECT_PATH_CODE } from "./relay_policy.ts";
 import { SessionPaths } from "./session_paths.ts";
 import type { CallTimes, RelayAccess, Target, TraversalFailure } from "./traversal.ts";
 import type { TraversalLogic, TraversalShell } from "./traversal_shell.ts";
@@ -24,12 +25,22 @@ export const MAX_OFFER_DELAY_MS = 20;
 /** What is copied and pasted cannot grow, and the people take longer: it waits for every STUN answer, at most so long. */
 const MAX_PASTE_DELAY_MS = 1000;
 
+/** The connection that is the session, or is going to be. */
+interface Chosen {
+  readonly way: DialWay;
+  readonly connection: QuicConnection;
+  readonly peer: Uint8Array;
+  readonly paths: SessionPaths;
+}
+
 /** Which part of the call we are in; each carries what exists only then. */
 type State =
   | { readonly name: "gathering" }
   | { readonly name: "signaling" }
   | { readonly name: "trying"; readonly identity: PeerIdentity; readonly deadlineAt: number }
-  | { readonly name: "established"; readonly connection: QuicConnection; readonly paths: SessionPaths }
+  /** The connection is chosen, but it goes through a relay that is to carry no data: a direct path is waited for. */
+  | ({ readonly name: "chosen"; readonly deadlineAt: number } & Chosen)
+  | ({ readonly name: "established" } & Chosen)
   /** The session has ended; a CONNECTION_CLOSE of ours may have to be repeated. */
   | { readonly name: "closing"; readonly connection: QuicConnection }
   | { readonly name: "over" };
@@ -66,14 +77,16 @@ export class DialCall implements TraversalLogic<CallerEvent> {
   }
 
   get timeoutAt(): number {
-    const deadlineAt = this.#state.name === "trying" ? this.#state.deadlineAt : Infinity;
+    const deadlineAt = "deadlineAt" in this.#state ? this.#state.deadlineAt : Infinity;
     return Math.min(this.#offerAt ?? Infinity, deadlineAt, ...this.#ways.map((way) => way.timeoutAt));
   }
 
   onTimeout(now: number): void {
     if (this.#offerAt !== undefined && now >= this.#offerAt) this.#offer(now);
     for (const way of this.#ways) way.onTimeout(now);
-    if (this.#state.name === "trying" && now >= this.#state.deadlineAt) this.#failUnreached();
+    if (!("deadlineAt" in this.#state) || now < this.#state.deadlineAt) return;
+    if (this.#state.name === "chosen") this.#failRelayed(this.#state.connection, now);
+    else this.#failUnreached();
   }
 
   addRelays(_relays: readonly RelayAccess[], _now: number): void {
@@ -103,8 +116,8 @@ export class DialCall implements TraversalLogic<CallerEvent> {
   }
 
   close(code: number, reason: string, now: number): void {
-    if (this.#state.name === "established") this.#state.connection.close(code, reason, now);
-    else this.#stop();
+    this.#session?.close(code, reason, now);
+    if (this.#state.name !== "established") this.#stop();
   }
 
   onCandidate(candidate: LocalCandidate, now: number): void {
@@ -119,6 +132,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
         this.#target.caller.addCandidates([candidate], now);
         this.#shell.wakeDialogue();
         break;
+      case "chosen":
       case "established":
         this.#state.paths.addCandidate(candidate, now);
         return;
@@ -133,7 +147,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
 
   onCandidateWithdrawn(candidate: LocalCandidate, now: number): void {
     for (const way of this.#ways) way.removeLocal(candidate, now);
-    if (this.#state.name === "established") this.#state.paths.removeCandidate(candidate, now);
+    if ("paths" in this.#state) this.#state.paths.removeCandidate(candidate, now);
   }
 
   onGathered(now: number): void {
@@ -163,7 +177,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
   }
 
   get #session(): QuicConnection | undefined {
-    return this.#state.name === "established" ? this.#state.connection : undefined;
+    return "paths" in this.#state ? this.#state.connection : undefined;
   }
 
   /** Whether waiting longer would tell the peer nothing that matters: a server has answered, or none will be asked. */
@@ -206,8 +220,9 @@ export class DialCall implements TraversalLogic<CallerEvent> {
         for (const way of this.#ways) way.addRemote(event.candidates, now);
         return;
       case "failed":
-        // A refusal may follow the answer, which a hub gives from what it was told before.
-        this.#fail(event.reason, event.message, event);
+        // A refusal may follow the answer, which a hub gives from what it was told before. One that follows the handshake
+        // is out of date: the listener itself has let us in.
+        if (this.#session === undefined) this.#fail(event.reason, event.message, event);
         return;
       default:
         unreachable(event);
@@ -231,7 +246,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
       // The listener sees us through its relay: what it sees is what our NAT shows to the world.
       this.#shell.addressObserved(event.base, event.address, event.remote, now);
     }
-    if (this.#state.name === "established") {
+    if ("paths" in this.#state) {
       if (connection === this.#state.connection) this.#onSessionEvent(this.#state, event, now);
       return;
     }
@@ -264,7 +279,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
         return;
       }
       case "handshakeComplete":
-        this.#establish(way, connection, event.peer?.ed25519PublicKey, now);
+        this.#choose(way, connection, event.peer?.ed25519PublicKey, now);
         return;
       case "closed": {
         const isProven = way.isProven(connection);
@@ -284,28 +299,37 @@ export class DialCall implements TraversalLogic<CallerEvent> {
     }
   }
 
-  #establish(way: DialWay, connection: QuicConnection, peer: Uint8Array | undefined, now: number): void {
-    if (peer === undefined) return;
+  #choose(way: DialWay, connection: QuicConnection, peer: Uint8Array | undefined, now: number): void {
+    if (peer === undefined || this.#state.name !== "trying") return;
+    const { deadlineAt } = this.#state;
     // Where every check was lost, the handshake has proved as much.
     if (way.offersAddresses) this.#reached("checked", now);
     this.#reached("handshake", now);
     way.win(connection, now);
-    for (const other of this.#ways) if (other !== way) other.lose(now);
+    const findings = this.#ways.filter((other) => other !== way).map((other) => other.lose(now));
     const { node, gathering } = this.#shell;
     // Without NAT traversal a session moves only when its base is gone, and has no use for the addresses of others.
     if (connection.traversalCounts === undefined) gathering.stop();
     const relayed = this.#ways.flatMap((it) => it.relayed);
-    const paths = new SessionPaths(this.#shell, { connection, startedAt: node.now, relayed });
-    this.#state = { name: "established", connection, paths };
+    const candidates = (): readonly LocalCandidate[] => this.candidates;
+    const options = { connection, startedAt: node.now, relayed, findings, candidates };
+    const paths = new SessionPaths(this.#shell, options);
     this.#target.caller.confirm(peer);
     this.#shell.wakeDialogue();
+    const chosen = { way, connection, peer, paths };
+    if (paths.isUsable) this.#establish(chosen);
+    else this.#state = { ...chosen, name: "chosen", deadlineAt };
+  }
+
+  #establish({ way, connection, peer, paths }: Chosen): void {
+    this.#state = { name: "established", way, connection, peer, paths };
     this.#shell.emit({
       type: "session",
       session: {
         transport: way.transport,
         connection,
         peer,
-        startedAt: node.now,
+        startedAt: this.#shell.node.now,
         times: this.#times,
         isRelayed: (path) => paths.isRelayed(path),
       },
@@ -313,14 +337,22 @@ export class DialCall implements TraversalLogic<CallerEvent> {
   }
 
   #onSessionEvent(
-    { connection, paths }: State & { readonly name: "established" },
+    state: State & { readonly name: "chosen" | "established" },
     event: ConnectionEvent,
     now: number,
   ): void {
-    this.#shell.emit({ type: "connection", connection, event });
-    paths.onEvent(event, now);
-    if (event.type !== "closed") return;
-    this.#stop();
+    const { connection, paths } = state;
+    if (state.name === "established" || event.type === "keyLog") {
+      this.#shell.emit({ type: "connection", connection, event });
+    }
+    if (event.type !== "closed") {
+      paths.onEvent(event, now);
+      if (state.name === "chosen" && paths.isUsable) this.#establish(state);
+      return;
+    }
+    if (state.name === "chosen") {
+      this.#fail("unreachablePeer", `No direct path: the connection through the relay has ended (${event.reason})`);
+    } else this.#stop();
     this.#state = { name: "closing", connection };
   }
 
@@ -338,7 +370,17 @@ export class DialCall implements TraversalLogic<CallerEvent> {
   #failUnreached(): void {
     if (this.#state.name !== "trying") return;
     const reasons = this.#ways.map((way) => way.explain()).filter((reason) => reason !== undefined);
-    this.#fail("unreachablePeer", reasons.join(". "));
+    // A ticket that leads to a relay, and nothing that may go there.
+    const reason = "The ticket leads to the peer's address at a relay, and our relay policy is never";
+    this.#fail("unreachablePeer", reasons.length === 0 ? reason : reasons.join(". "));
+  }
+
+  #failRelayed(connection: QuicConnection, now: number): void {
+    const message = "No direct path: none was found, and the relay policy keeps data off relays; " +
+      "try --relay until-direct, or another network on one side";
+    connection.close(NO_DIRECT_PATH_CODE, "no direct path was found", now);
+    this.#fail("unreachablePeer", message);
+    this.#shell.wakeEndpoint();
   }
 
   #fail(

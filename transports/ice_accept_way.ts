@@ -145,6 +145,8 @@ export class IceAcceptWay implements AcceptWay {
   }
 
   report(pending: PendingCall): readonly PairReport[] | undefined {
+    // Who tells no address comes by another way, or not at all.
+    if (pending.call.candidates.length === 0) return undefined;
     return this.#checking.get(pending)?.ice.report();
   }
 
@@ -152,8 +154,8 @@ export class IceAcceptWay implements AcceptWay {
     // Calls have ended one by one.
   }
 
-  release(): boolean {
-    return true;
+  release(): void {
+    // Nothing but addresses carried them.
   }
 
   #onIce(pending: PendingCall, event: IceEvent, now: number): void {

@@ -17,6 +17,7 @@ import { Attempts } from "./attempts.ts";
 import type { DialCall } from "./dial_call.ts";
 import { earlyTargets } from "./early_dial.ts";
 import { IceCall } from "./ice_call.ts";
+import { traversalSettings } from "./quic_settings.ts";
 import { explainUnreachable } from "./report.ts";
 import type { Target } from "./traversal.ts";
 import type { TraversalShell } from "./traversal_shell.ts";
@@ -36,8 +37,8 @@ export class IceDialWay implements DialWay {
   readonly #attempts: Attempts;
   /** From the peer's answer on. */
   #ice: IceCall | undefined;
-  /** Whether the peer has told nothing but its addresses at relays. */
-  #isRelayedOnly = false;
+  /** Whether the peer has told an address at a relay. */
+  #hasRelay = false;
   /** The peer's addresses that lead to it without a relay. */
   #remote: readonly RemoteCandidate[] = [];
   #isChecked = false;
@@ -47,11 +48,15 @@ export class IceDialWay implements DialWay {
   #openPaths: PathKey[] = [];
   #lastHandshakeError: string | undefined;
 
-  constructor(target: Target, shell: TraversalShell<CallerEvent>, call: DialCall) {
+  /** @param mayGoBack Whether a relay that the peer has an address at is one more way for the session to take. */
+  constructor(target: Target, shell: TraversalShell<CallerEvent>, call: DialCall, mayGoBack: boolean) {
     this.#target = target;
     this.#shell = shell;
     this.#call = call;
-    this.#attempts = new Attempts(shell);
+    // Without a relay in the background there is nothing to be gained by looking for other paths.
+    this.#attempts = new Attempts(shell, () => {
+      return mayGoBack && this.#hasRelay ? traversalSettings(shell.node) : shell.node.quic;
+    });
   }
 
   get size(): number {
@@ -81,7 +86,7 @@ export class IceDialWay implements DialWay {
   addRemote(candidates: readonly RemoteCandidate[], now: number): void {
     // An address at a relay is the other way's: QUIC goes there without any check.
     this.#remote = candidates.filter(({ type }) => type !== "relay");
-    this.#isRelayedOnly = this.#remote.length === 0 && candidates.length > 0;
+    this.#hasRelay = this.#remote.length < candidates.length;
     this.#ice?.addRemote(this.#remote, now);
     this.#dialEarly(now);
   }
@@ -143,7 +148,10 @@ export class IceDialWay implements DialWay {
   explain(): string | undefined {
     if (this.#ice === undefined) return undefined;
     if (this.#isRelayedOnly) {
-      return "No direct path: the peer tells only its address at a relay; call it with quic-native";
+      const advice = this.#shell.node.relayPolicy === "never"
+        ? "our relay policy, never, takes no way through one: allow it with --relay until-direct"
+        : "call it with quic-native";
+      return `No direct path: the peer tells only its address at a relay; ${advice}`;
     }
     return explainUnreachable(this.#ice.report(), this.#lastHandshakeError);
   }
@@ -158,6 +166,11 @@ export class IceDialWay implements DialWay {
 
   onTimeout(now: number): void {
     this.#attempts.onTimeout(now);
+  }
+
+  /** Whether the peer has told nothing but its addresses at relays. */
+  get #isRelayedOnly(): boolean {
+    return this.#hasRelay && this.#remote.length === 0;
   }
 
   #dialEarly(now: number): void {

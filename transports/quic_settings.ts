@@ -8,6 +8,7 @@ import { sha256 } from "../protocols/crypto/hash.ts";
 import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { EndpointConfig, TransportSettings } from "../protocols/quic/config.ts";
 import type { Call } from "../signaling/machines.ts";
+import { allowsDirect, carriesData, withoutStreams } from "./relay_policy.ts";
 import { tlsSettings } from "./tls_settings.ts";
 import type { Node } from "./traversal.ts";
 
@@ -17,9 +18,26 @@ const TOKEN_BYTES = 16;
 /** Requests a listener takes in one round: each may cost nine small probes. */
 const CONCURRENCY_LIMIT = 8;
 
-/** Of a listener: nobody is answered but whom an offer or a check has named, or who shows a token. */
-export function listeningConfig(node: Node, transport: TransportSettings): EndpointConfig {
-  return { ...DEFAULT_ENDPOINT_CONFIG, admission: "listed", server: { tls: tlsSettings(node), transport } };
+/**
+ * Of a listener: nobody is answered but whom an offer or a check has named, or who shows a token.
+ *
+ * @param mayMove Whether connections may look for other paths.
+ */
+export function listeningConfig(node: Node, mayMove: boolean): EndpointConfig {
+  const transport = mayMove && allowsDirect(node.relayPolicy) ? traversalSettings(node) : node.quic;
+  const tunnelTransport = relayedSettings(node);
+  return {
+    ...DEFAULT_ENDPOINT_CONFIG,
+    admission: "listed",
+    server: { tls: tlsSettings(node), transport, tunnelTransport },
+  };
+}
+
+/** Of connections that begin at a relay. */
+export function relayedSettings(node: Node): TransportSettings {
+  const { relayPolicy } = node;
+  const settings = allowsDirect(relayPolicy) ? traversalSettings(node) : node.quic;
+  return carriesData(relayPolicy) ? settings : withoutStreams(settings);
 }
 
 /** Connections that look for a direct path, and tell each other where they come from. */

@@ -24,6 +24,8 @@ const MAX_RETRY_MS = 30_000;
 /** What the connections need of the machine around them. */
 export interface RelayHost extends HandshakeHost {
   wakeEndpoint(): void;
+  /** Packets come from there: it is asked something. */
+  expectFrom(remote: Address): void;
   /** A relay has told where packets of a base come from. */
   addressObserved(base: Base, address: Address, server: Address, now: number): void;
   /** Secrets of a connection to a relay, if the node wants them told. */
@@ -275,6 +277,7 @@ export class RelayConnections {
   /** Uses the connection to a relay: the one that is there, or a new one. */
   join(access: RelayAccess, use: RelayUse, now: number): RelayConnection {
     const connection = this.#find(access) ?? new RelayConnection(this.#host, access);
+    for (const address of access.addresses) this.#host.expectFrom(address);
     this.#connections.add(connection);
     connection.join(use, now);
     return connection;

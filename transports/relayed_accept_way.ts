@@ -153,9 +153,8 @@ export class RelayedAcceptWay implements AcceptWay {
   }
 
   /** Sessions that were still relayed have said goodbye: now the relays are told. */
-  release(now: number): boolean {
+  release(now: number): void {
     for (const { tunnel } of this.#relays.splice(0)) tunnel.stop(now);
-    return this.#shell.relays.size === 0;
   }
 
   #onOpened(relay: Relayed, base: Base, now: number): void {

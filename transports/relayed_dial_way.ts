@@ -13,7 +13,7 @@ import type { PairReport } from "../protocols/ice/types.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
 import type { DialCall } from "./dial_call.ts";
-import { callToken, traversalSettings } from "./quic_settings.ts";
+import { callToken, relayedSettings } from "./quic_settings.ts";
 import { tlsSettings } from "./tls_settings.ts";
 import type { Target } from "./traversal.ts";
 import type { TraversalShell } from "./traversal_shell.ts";
@@ -146,6 +146,9 @@ export class RelayedDialWay implements DialWay {
 
   explain(): string | undefined {
     if (this.#addresses.length === 0) {
+      if (this.#shell.node.relayPolicy === "required") {
+        return "The peer has no address at a relay, and our relay policy takes no other way: let it listen with --via URL";
+      }
       return "The peer has no address at a relay: let it listen with one (--via URL), or call it with ice-then-quic";
     }
     if (this.#problem !== undefined) return this.#problem;
@@ -194,11 +197,12 @@ export class RelayedDialWay implements DialWay {
 
   #connect(base: Base, address: Address, now: number): void {
     const { node, endpoint } = this.#shell;
+    this.#shell.expectFrom(address);
     const connection = endpoint.connect({
       base,
       remote: address,
       tls: tlsSettings(node),
-      transport: traversalSettings(node),
+      transport: relayedSettings(node),
       ...(this.#token === undefined ? {} : { token: this.#token }),
     }, now);
     this.#attempts.set(connection, address);

@@ -152,7 +152,7 @@ export interface CallTimes {
 
 /** A connection that is ready for use. */
 export interface EstablishedSession {
-  /** The name of the traversal. */
+  /** The name of the traversal; of one that has several ways, of the way by which the session came about. */
   readonly transport: string;
   /** Its handshake is complete. From now on its events are handed on, but it remains the machine's. */
   readonly connection: QuicConnection;
@@ -199,12 +199,14 @@ export type TraversalEvent =
   | { readonly type: "session"; readonly session: EstablishedSession }
   /** What happens on the connection of a session. */
   | { readonly type: "connection"; readonly connection: QuicConnection; readonly event: ConnectionEvent }
-  /** A session's packets take another way now; `ms` as the session's `times`. */
+  /** A session's packets take another way now, or with `reason` do not; `ms` as the session's `times`. */
   | {
     readonly type: "path";
     readonly connection: QuicConnection;
     readonly kind: "relayed" | "direct";
     readonly ms: number;
+    /** Why, where it is not what one would expect. */
+    readonly reason?: string;
   }
   /** A call came to nothing. For a listener: a call that it had accepted, and it goes on listening. */
   | { readonly type: "callFailed"; readonly message: string; readonly report: readonly PairReport[] }

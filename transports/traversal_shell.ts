@@ -25,6 +25,7 @@ import { RelayChannel } from "./relay_channel.ts";
 import type { RelayChannelListener } from "./relay_channel.ts";
 import { RelayConnections } from "./relay_connection.ts";
 import type { RelayHost } from "./relay_connection.ts";
+import { allowsDirect } from "./relay_policy.ts";
 import type { Node, RelayAccess, RelayChannelOptions, TraversalEvent, TraversalMachine } from "./traversal.ts";
 
 /** What is a transport's own on one side of a call. */
@@ -71,6 +72,8 @@ export class TraversalShell<DialogueEvent>
   readonly #logic: TraversalLogic<DialogueEvent>;
   readonly #events: TraversalEvent[] = [];
   readonly #bases: LiveBases;
+  /** Relays, where nobody else may know where we are; whoever asks them bounds them. */
+  readonly #expected = new Set<Address>();
   /** What carries the messages, if it is ours to do. */
   #channel: RelayChannel | undefined;
   /** `released` is told as soon as the relays know too. */
@@ -88,7 +91,9 @@ export class TraversalShell<DialogueEvent>
     this.#dialogue = dialogue;
     this.endpoint = new QuicEndpoint(endpointConfig, node.random);
     this.#bases = new LiveBases(this.endpoint, node.bases);
-    this.node = { ...node, bases: this.#bases.all };
+    // Who keeps to relays has no use for addresses of its own.
+    const providers = allowsDirect(node.relayPolicy) ? node.providers : [];
+    this.node = { ...node, providers, bases: this.#bases.all };
     this.#endpointPort = this.mux.attach(this.endpoint, (event: EndpointEvent, now) => {
       if (event.type === "connection" && this.relays.onEvent(event.connection, event.event, now)) return;
       this.#logic.onEndpoint(event, now);
@@ -147,8 +152,14 @@ export class TraversalShell<DialogueEvent>
     this.closeRelayChannel(this.#now);
   }
 
+  /** Whoever keeps to relays hears those whom it has asked something, and nobody else. */
+  expectFrom(remote: Address): void {
+    this.#expected.add(remote);
+  }
+
   handleDatagram(datagram: Datagram, now: number): void {
     this.#now = now;
+    if (!allowsDirect(this.node.relayPolicy) && !this.#expected.has(datagram.remote)) return;
     this.mux.handleDatagram(datagram, now);
   }
 
@@ -288,7 +299,7 @@ export class TraversalShell<DialogueEvent>
   }
 
   addressObserved(base: Base, address: Address, server: Address, now: number): void {
-    this.gathering.observe(base, address, server, now);
+    if (allowsDirect(this.node.relayPolicy)) this.gathering.observe(base, address, server, now);
   }
 
   #basesChanged(now: number): void {

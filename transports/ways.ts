@@ -138,6 +138,6 @@ export interface AcceptWay {
   report(pending: PendingCall): readonly PairReport[] | undefined;
   /** No more calls. */
   close(): void;
-  /** Every session has said goodbye: whatever carried them can go too. @returns Whether nothing is left. */
-  release(now: number): boolean;
+  /** Every session has said goodbye: whatever carried them can go too. */
+  release(now: number): void;
 }

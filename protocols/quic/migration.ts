@@ -104,9 +104,11 @@ export function addProvenPath(
   return path;
 }
 
-/** A client answers through our relay, of which it has heard another way: there the connection goes back to with it. */
-export function addWayBack(parts: ConnectionParts, path: Path): void {
+/** A path through a relay is proven that was not in use: the connection goes back there when no other is left. */
+export function addWayBack(parts: ConnectionParts, path: Path, now: number): void {
   path.abandonAt = undefined;
+  // It has just been used, and need not be kept open for a while.
+  parts.epoch.keptOpenAt = Math.max(parts.epoch.keptOpenAt, now);
   parts.paths.addPrevious(path);
 }
 
@@ -211,7 +213,7 @@ export function validatePath(parts: ConnectionParts, data: Uint8Array, now: numb
       path.isAsked = false;
       parts.events.push({ type: "pathValidated", base: path.base, remote: path.remote, rttMs: path.rttMs });
     }
-    if (path.isWayBack && parts.extensions?.traversal !== undefined) paths.addPrevious(path);
+    if (path.isWayBack && parts.extensions?.traversal !== undefined) addWayBack(parts, path, now);
     if (path.isPreferred && !isActive && !wasValidated) migrate(parts, path, now);
     return;
   }

@@ -73,7 +73,7 @@ export function adoptProbedPath(parts: ConnectionParts, path: Path): void {
 function adoptWayBack(parts: ConnectionParts, found: PathKey & { readonly rttMs: number }, now: number): void {
   const path = addProvenPath(parts, found, now);
   adoptProbedPath(parts, path);
-  addWayBack(parts, path);
+  addWayBack(parts, path, now);
 }
 
 /** Passes on what NAT traversal has to tell; to be called after everything that it was told. */

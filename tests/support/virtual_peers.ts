@@ -337,13 +337,16 @@ export class Echo {
   }
 
   /** For the caller. */
-  readonly ask: OnSession = ({ connection }, peer) => {
+  readonly ask: OnSession = ({ connection }, peer) => this.#ask(connection, peer);
+
+  /** As soon as the peer allows a stream. */
+  #ask(connection: QuicConnection, peer: VirtualPeer): void {
     const id = connection.openStream("bidirectional");
-    if (id === undefined) throw new Error("the peer allows no stream");
+    if (id === undefined) return;
     connection.write(id, this.#request);
     connection.finish(id);
     peer.drain();
-  };
+  }
 
   /** For the listener. */
   readonly answer: OnConnection = (connection, peer, event) => {
@@ -357,6 +360,7 @@ export class Echo {
 
   /** For the caller. */
   readonly hear: OnConnection = (connection, peer, event) => {
+    if (event.type === "connection" && event.event.type === "streamsAvailable") this.#ask(connection, peer);
     if (event.type !== "connection" || event.event.type !== "streamReadable") return;
     this.firstByteAt ??= this.#net.now;
     const { id } = event.event;
