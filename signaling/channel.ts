@@ -76,6 +76,8 @@ export interface MessageMachine<Event> {
    * @param isRefused It was a {@linkcode SignalingRefusedError}: there is no use in another attempt.
    */
   handleClosed(now: number, reason?: string, isRefused?: boolean): void;
+  /** An address of this machine is gone, perhaps the one that the channel was opened from. Absent: there are other timers. */
+  handleNetworkChange?(now: number): void;
   /** Runs what is due at `now`. Calling it early is harmless. */
   handleTimeout(now: number): void;
   /** The next message to send. */

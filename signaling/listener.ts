@@ -43,6 +43,9 @@ export const KEEP_ALIVE_MS = 30_000;
 /** A hub that has not answered a ping, or a registration, for so long is lost. */
 const REPLY_TIMEOUT_MS = 10_000;
 
+/** The same when an address of ours is gone: the channel was opened from there, or is as good as ever. */
+const NETWORK_CHANGE_REPLY_MS = 2000;
+
 /** Pause between two records, so that candidates found one after the other go together. */
 const MIN_PUBLISH_INTERVAL_MS = 250;
 
@@ -192,6 +195,16 @@ export class HubListener implements ListenerMachine {
     }
     const verb = name === "connecting" ? "cannot be reached" : "has ended the connection";
     this.#pause(reason ?? `The hub ${this.#options.hub} ${verb}`, now);
+  }
+
+  handleNetworkChange(now: number): void {
+    const state = this.#state;
+    const byThen = now + NETWORK_CHANGE_REPLY_MS;
+    if (state.name === "registered") {
+      this.#state = { ...state, pingAt: now, replyBy: Math.min(state.replyBy, byThen) };
+    } else if (state.name === "registering") {
+      this.#state = { ...state, until: Math.min(state.until, byThen) };
+    }
   }
 
   handleTimeout(now: number): void {

@@ -255,6 +255,8 @@ export class TraversalShell<DialogueEvent>
     this.#bases.remove(base, now);
     this.emit({ type: "base", base, change: "removed" });
     this.gathering.removeBase(base, now);
+    this.#dialogue.handleNetworkChange?.(now);
+    this.wakeDialogue();
     this.#basesChanged(now);
   }
 
