@@ -118,6 +118,8 @@ class ChannelClient implements Machine<never>, RelayHost, RelayChannelListener {
 
   wakeEndpoint(): void {}
 
+  expectFrom(): void {}
+
   addressObserved(): void {}
 
   keyLogged(): void {}
