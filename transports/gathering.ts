@@ -53,6 +53,8 @@ export class Gathering {
   readonly #gatherers: Gatherer[] = [];
   readonly #owner: GatheringListener;
   #candidates: LocalCandidate[] = [];
+  /** What providers have found, be it known already from whom we talk to: as many as candidates are kept. */
+  #provided: LocalCandidate[] = [];
   #observations: Observation[] = [];
   #isStopped = false;
   /** Servers are being looked up: without their answers nothing is done. */
@@ -119,6 +121,7 @@ export class Gathering {
       port.wake();
     }
     this.#observations = this.#observations.filter((observation) => observation.base !== base);
+    this.#provided = this.#provided.filter((candidate) => candidate.base !== base);
     for (const candidate of this.#candidates) if (candidate.base === base) this.#withdraw(candidate, now);
   }
 
@@ -130,10 +133,9 @@ export class Gathering {
     this.#observations = this.#observations.filter((other) => other !== before);
     if (this.#observations.length >= MAX_OBSERVATIONS) this.#observations.shift();
     this.#observations.push({ base, address, server });
-    if (before !== undefined) {
-      const stale = this.#find(before);
-      if (stale !== undefined && stale.type === "srflx") this.#withdraw(stale, now);
-    }
+    // One who talks to us may lie, and takes nothing back but its own word: what a provider has found is the provider's.
+    const stale = before === undefined || this.#isAttested(before) ? undefined : this.#find(before);
+    if (stale?.type === "srflx") this.#withdraw(stale, now);
     if (address !== base.local) this.#take({ type: "srflx", address, base, server }, now);
   }
 
@@ -154,9 +156,11 @@ export class Gathering {
   #handle(gatherer: Gatherer, event: CandidateEvent, now: number): void {
     switch (event.type) {
       case "candidate":
+        if (this.#provided.length < MAX_LOCAL_CANDIDATES) this.#provided.push(event.candidate);
         this.#take(event.candidate, now);
         return;
       case "withdrawn": {
+        this.#provided = this.#provided.filter((other) => !isSame(other, event.candidate));
         const known = this.#find(event.candidate);
         if (known !== undefined) this.#withdraw(known, now);
         return;
@@ -185,7 +189,19 @@ export class Gathering {
   }
 
   /** RFC 8445 §5.1.3: the same address behind the same base is one candidate, however it was learnt. */
-  #find(sought: Pick<LocalCandidate, "address" | "base">): LocalCandidate | undefined {
-    return this.#candidates.find(({ address, base }) => address === sought.address && base === sought.base);
+  #find(sought: Place): LocalCandidate | undefined {
+    return this.#candidates.find((candidate) => isSame(candidate, sought));
   }
+
+  /** Whether anybody else says so. */
+  #isAttested(observation: Observation): boolean {
+    return this.#provided.some((candidate) => isSame(candidate, observation)) ||
+      this.#observations.some((other) => isSame(other, observation));
+  }
+}
+
+type Place = Pick<LocalCandidate, "address" | "base">;
+
+function isSame(a: Place, b: Place): boolean {
+  return a.address === b.address && a.base === b.base;
 }
