@@ -4,6 +4,7 @@ import type { LinkOptions, NatOptions, Packet, VirtualHost, VirtualNat } from ".
 import { toHex } from "../../protocols/core/bytes.ts";
 import { HubCaller } from "../../signaling/caller.ts";
 import { HubListener } from "../../signaling/listener.ts";
+import { auto } from "../../transports/auto.ts";
 import { iceThenQuic } from "../../transports/ice_then_quic.ts";
 import { quicNative } from "../../transports/quic_native.ts";
 import { SignalService, type SignalServiceOptions } from "../support/signal_world.ts";
@@ -17,7 +18,7 @@ const NAT: NatOptions = { mapping: "EIM", filtering: "APDF" };
 /** How a peer takes part. */
 interface Way {
   readonly signaling: "relay" | "stream";
-  readonly transport: "quic-native" | "ice-then-quic";
+  readonly transport: "quic-native" | "ice-then-quic" | "auto";
   readonly token?: string;
   readonly keyLog?: boolean;
 }
@@ -60,7 +61,7 @@ class World {
   listen(way: Way): VirtualPeer {
     const context = contextOf(this.b, 1);
     const listener = new HubListener({ ...context, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
-    const relays = way.transport === "quic-native" ? [this.service.access] : [];
+    const relays = way.transport === "ice-then-quic" ? [] : [this.service.access];
     return new VirtualPeer(
       this.net,
       this.b,
@@ -112,7 +113,7 @@ class World {
 }
 
 function transportOf({ transport }: Way): ReturnType<typeof quicNative> {
-  return transport === "quic-native" ? quicNative() : iceThenQuic();
+  return { "quic-native": quicNative, "ice-then-quic": iceThenQuic, auto }[transport]();
 }
 
 /** The Source Connection ID of an Initial (RFC 9000 §17.2.2); `undefined` of anything else. */
@@ -202,6 +203,20 @@ Deno.test("signaling relay: ice-then-quic needs no STUN server either, and the e
   const [session] = caller.sessions;
   ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
   deepStrictEqual([session.times.signaled, world.firstByte, world.echo.returned], [155, 465, "hello"]);
+});
+
+Deno.test("signaling relay: auto is as fast, with either of the two at the other end", () => {
+  for (const [waiting, calling] of [["auto", "auto"], ["auto", "quic-native"], ["auto", "ice-then-quic"]] as const) {
+    const world = new World();
+    world.listen({ signaling: "relay", transport: waiting });
+    world.net.run({ until: CALL_AT });
+    const caller = world.dial({ signaling: "relay", transport: calling });
+    world.net.run({ until: CALL_AT + 5000 });
+    const [session] = caller.sessions;
+    ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
+    deepStrictEqual([calling, world.firstByte, world.echo.returned], [calling, 465, "hello"]);
+    strictEqual(session.isRelayed?.(session.connection.path) ?? false, false, calling);
+  }
 });
 
 Deno.test("signaling relay: nothing is left in any table when the session is over and the listener has closed", () => {
