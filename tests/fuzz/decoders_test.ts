@@ -49,8 +49,7 @@ const ROUNDS = 400;
 /** Longest of them. */
 const MAX_RANDOM_BYTES = 200;
 
-// deno-lint-ignore no-explicit-any -- any class of errors, whatever its constructor takes.
-type ErrorClass = abstract new (...parameters: any[]) => Error;
+type ErrorClass = abstract new (...parameters: never[]) => Error;
 
 interface BytesRow {
   readonly name: string;
