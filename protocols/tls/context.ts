@@ -103,6 +103,12 @@ export class HandshakeContext {
     return this.#events.shift();
   }
 
+  /** Forgets what was not polled yet: the handshake has failed. */
+  discard(): void {
+    this.#crypto.length = 0;
+    this.#events.length = 0;
+  }
+
   /** Sends Certificate with what `credential` presents, or with nothing. */
   sendCertificate(credential: Credential | undefined, context: Uint8Array): void {
     const entries = (credential?.certificates ?? []).map((data) => ({ data, extensions: [] }));

@@ -146,6 +146,8 @@ export class TlsHandshake {
       if (error instanceof TlsAlert || error instanceof HandshakeViolation) {
         this.#hasFailed = true;
         this.#buffer.clear();
+        // What led here in the same call is not to look like success: that of a Finished with bytes behind it, for one.
+        this.#context.discard();
       }
       throw error;
     }

@@ -7,7 +7,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { AlertName } from "../../protocols/tls/alerts.ts";
 import type { TlsConfig } from "../../protocols/tls/config.ts";
-import type { CryptoData } from "../../protocols/tls/events.ts";
+import type { CryptoData, Verdict } from "../../protocols/tls/events.ts";
 import type { Extension } from "../../protocols/tls/extensions.ts";
 import { decodeMessage, encodeMessage } from "../../protocols/tls/messages.ts";
 import type { HandshakeMessage } from "../../protocols/tls/messages.ts";
@@ -49,20 +49,33 @@ export function outcome(client: TlsConfig, server: TlsConfig, change?: Change): 
   return failure !== undefined ? `client ${failure}` : `server ${pair.server.failure}`;
 }
 
-/** One mistake, and what it leads to. */
-export interface Refusal {
-  readonly what: string;
+/** What a raw peer does wrong, and what it is told: a row of the table of alerts. */
+export interface AlertCase {
+  /** The rule that is broken. */
+  readonly rule: string;
+  /** What is said against it. */
+  readonly input: string;
   readonly client?: TlsConfig;
   readonly server?: TlsConfig;
-  readonly change?: Change;
+  /** What becomes of messages on their way; made anew for each time it is played. */
+  readonly change?: () => Change;
+  /** What whoever is asked about the peer says, where the configuration has it ask. */
+  readonly verdict?: Verdict;
+  /** CRYPTO data after the handshake, said by the end that is not named in `expect`. */
+  readonly after?: Uint8Array;
+  /** Who finds the mistake, and what it says. */
   readonly expect: `${"client" | "server"} ${AlertName | "PROTOCOL_VIOLATION"}`;
 }
 
-/** A test that makes each mistake once. */
-export function refusals(title: string, list: readonly Refusal[]): void {
-  Deno.test(title, () => {
-    for (const { what, client = CLIENT_CONFIG, server = SERVER_CONFIG, change, expect } of list) {
-      strictEqual(outcome(client, server, change), expect, what);
-    }
+/** Plays a case between two TLS machines, and says who failed with what. */
+export function play(one: AlertCase): string {
+  const { client = CLIENT_CONFIG, server = SERVER_CONFIG, change, verdict, after } = one;
+  if (verdict === undefined && after === undefined) return outcome(client, server, change?.());
+  const pair = new TlsPair(client, server).run(change?.());
+  const victim = one.expect.startsWith("client") ? "client" : "server";
+  pair[victim].run((handshake) => {
+    if (verdict !== undefined) handshake.provideVerdict(verdict);
+    if (after !== undefined) handshake.handleCrypto("application", after);
   });
+  return `${victim} ${pair[victim].failure}`;
 }

@@ -1,17 +1,17 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { toHex } from "../../../protocols/core/bytes.ts";
 import type { TlsConfig } from "../../../protocols/tls/config.ts";
-import type { CryptoData } from "../../../protocols/tls/events.ts";
 import type { Extension } from "../../../protocols/tls/extensions.ts";
 import { TlsHandshake } from "../../../protocols/tls/handshake.ts";
 import { MAX_COOKIE_BYTES } from "../../../protocols/tls/hello_retry.ts";
 import { decodeMessage, encodeMessage, isHelloRetryRequest } from "../../../protocols/tls/messages.ts";
-import type { ClientHello, HandshakeMessage, ServerHello } from "../../../protocols/tls/messages.ts";
+import type { ClientHello } from "../../../protocols/tls/messages.ts";
 import { NAMED_GROUPS } from "../../../protocols/tls/named_groups.ts";
 import type { NamedGroupName } from "../../../protocols/tls/named_groups.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 import { CLIENT_CONFIG, SERVER_CONFIG, TlsPair, TlsSide } from "../../support/tls_pair.ts";
-import { type Change, refusals, without } from "../../support/tls_refusals.ts";
+import { without } from "../../support/tls_refusals.ts";
+import { rewriteHello } from "./alerts/retries.ts";
 
 const GROUPS = Object.keys(NAMED_GROUPS) as NamedGroupName[];
 const P384_SERVER: TlsConfig = { ...SERVER_CONFIG, groups: ["secp384r1"] };
@@ -34,29 +34,6 @@ function completes(pair: TlsPair, label: string): void {
     deepStrictEqual(pair.client.secret(level, "write"), pair.server.secret(level, "read"), label);
     deepStrictEqual(pair.client.secret(level, "read"), pair.server.secret(level, "write"), label);
   }
-}
-
-/** Rewrites the request, or the first or second ClientHello. */
-function rewriteHello(which: "first" | "second", change: (hello: ClientHello) => HandshakeMessage): Change {
-  let hellos = 0;
-  return (from, one) => {
-    const message = decodeMessage(one.data);
-    if (message.type !== "client_hello" || ++hellos !== (which === "first" ? 1 : 2)) return [one];
-    strictEqual(from, "client");
-    return [{ level: one.level, data: encodeMessage(change(message)) }];
-  };
-}
-
-function rewriteRequest(change: (request: ServerHello) => HandshakeMessage): Change {
-  return (_from, one) => {
-    const message = decodeMessage(one.data);
-    if (message.type !== "server_hello" || !isHelloRetryRequest(message)) return [one];
-    return [{ level: one.level, data: encodeMessage(change(message)) }];
-  };
-}
-
-function withExtension(message: { extensions: readonly Extension[] }, extension: Extension): Extension[] {
-  return [...without(extension.type)(message), extension];
 }
 
 Deno.test("TlsHandshake agrees on each group when its share is sent at once (RFC 8446 §4.2.8)", () => {
@@ -151,224 +128,6 @@ function requestFor({ group, cookie }: { group?: number; cookie?: Uint8Array }):
   if (template.type !== "server_hello") throw new Error("A HelloRetryRequest was expected");
   return encodeMessage({ ...template, extensions });
 }
-
-refusals("TlsHandshake refuses a HelloRetryRequest that may not be (RFC 8446 §4.1.4, §4.2.8)", [
-  {
-    what: "for a group that has a share already",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: withExtension(request, { type: "key_share", entries: [{ group: 0x001d, key: NO_KEY }] }),
-    })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "for a group that was not offered",
-    client: { ...CLIENT_CONFIG, groups: ["x25519", "secp384r1"] },
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: withExtension(request, { type: "key_share", entries: [{ group: 0x0017, key: NO_KEY }] }),
-    })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "that asks for nothing",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({ ...request, extensions: without("key_share")(request) })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "a second one",
-    server: P384_SERVER,
-    change: (() => {
-      let request: CryptoData | undefined;
-      return (from, one): CryptoData[] => {
-        if (from === "client" || one.level !== "initial") return [one];
-        return request === undefined ? [request = one] : [request];
-      };
-    })(),
-    expect: "client unexpected_message",
-  },
-  {
-    what: "with a suite that was not offered",
-    client: { ...CLIENT_CONFIG, cipherSuites: ["TLS_AES_128_GCM_SHA256"] },
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({ ...request, cipherSuite: 0x1302 })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "with another suite than ServerHello has",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({ ...request, cipherSuite: 0x1302 })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "with a session ID",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({ ...request, legacySessionIdEcho: new Uint8Array(32) })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "of another version",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: withExtension(request, { type: "supported_versions", versions: [0x0303] }),
-    })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "of TLS 1.2",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({ ...request, extensions: without("supported_versions")(request) })),
-    expect: "client protocol_version",
-  },
-  {
-    what: "with an extension that was not offered",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: [...request.extensions, { type: "other", code: 0xfafa, data: NO_KEY }],
-    })),
-    expect: "client unsupported_extension",
-  },
-  {
-    what: "with an extension of another message",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: [...request.extensions, { type: "application_layer_protocol_negotiation", protocols: ["q2q"] }],
-    })),
-    expect: "client illegal_parameter",
-  },
-  {
-    what: "with a cookie longer than is returned",
-    server: P384_SERVER,
-    change: rewriteRequest((request) => ({
-      ...request,
-      extensions: [...request.extensions, { type: "cookie", cookie: new Uint8Array(MAX_COOKIE_BYTES + 1) }],
-    })),
-    expect: "client handshake_failure",
-  },
-  {
-    what: "after which ServerHello has another group",
-    server: P384_SERVER,
-    change: (from, one) => {
-      const message = decodeMessage(one.data);
-      if (from === "client" || message.type !== "server_hello" || isHelloRetryRequest(message)) return [one];
-      const key = NAMED_GROUPS.x25519.generate(seededRandom(3)).publicKey;
-      const extensions = withExtension(message, { type: "key_share", entries: [{ group: 0x001d, key }] });
-      return [{ level: one.level, data: encodeMessage({ ...message, extensions }) }];
-    },
-    expect: "client illegal_parameter",
-  },
-]);
-
-refusals("TlsHandshake refuses a second ClientHello that was not asked for so (RFC 8446 §4.1.2, §4.2.8)", [
-  {
-    what: "the first once more",
-    server: P384_SERVER,
-    change: (() => {
-      let first: CryptoData | undefined;
-      return (from, one): CryptoData[] => {
-        if (from === "server" || one.level !== "initial") return [one];
-        return [first ??= one];
-      };
-    })(),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with a share beside the one asked for",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => {
-      const asked = hello.extensions.find((extension) => extension.type === "key_share")!.entries;
-      const entries = [...asked, { group: 0x001d, key: new Uint8Array(32).fill(9) }];
-      return { ...hello, extensions: withExtension(hello, { type: "key_share", entries }) };
-    }),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "without key_share",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({ ...hello, extensions: without("key_share")(hello) })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with a point that is not on the curve",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => {
-      const entries = [{ group: 0x0018, key: new Uint8Array(97).fill(4) }];
-      return { ...hello, extensions: withExtension(hello, { type: "key_share", entries }) };
-    }),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with other suites",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({ ...hello, cipherSuites: [0x1301] })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with another random value",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({ ...hello, random: new Uint8Array(32) })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with a cookie nobody gave",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({
-      ...hello,
-      extensions: [...hello.extensions, { type: "cookie", cookie: new Uint8Array(1) }],
-    })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with another protocol",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({
-      ...hello,
-      extensions: withExtension(hello, { type: "application_layer_protocol_negotiation", protocols: ["h3"] }),
-    })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with other transport parameters",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({
-      ...hello,
-      extensions: withExtension(hello, { type: "quic_transport_parameters", bytes: new Uint8Array(2) }),
-    })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "with an extension less",
-    server: P384_SERVER,
-    change: rewriteHello("second", (hello) => ({ ...hello, extensions: without("client_certificate_type")(hello) })),
-    expect: "server illegal_parameter",
-  },
-  {
-    what: "where Finished was due",
-    server: P384_SERVER,
-    change: (() => {
-      let second: CryptoData | undefined;
-      return (from, one): CryptoData[] => {
-        const message = decodeMessage(one.data);
-        if (message.type === "client_hello") second = one;
-        // At the level that is read now, as a client without shame would.
-        return from === "client" && message.type === "finished" ? [{ level: "handshake", data: second!.data }] : [one];
-      };
-    })(),
-    expect: "server unexpected_message",
-  },
-  {
-    what: "a first one without a group in common",
-    client: { ...CLIENT_CONFIG, groups: ["x25519"] },
-    server: P384_SERVER,
-    expect: "server handshake_failure",
-  },
-]);
 
 Deno.test("TlsHandshake takes a second ClientHello whose extensions come in another order, or are padded", () => {
   // Only as far as ServerHello: the transcripts differ from here on, which Finished shows.
