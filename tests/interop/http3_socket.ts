@@ -90,6 +90,7 @@ export class Http3Socket implements AsyncDisposable {
   async moved(times: number): Promise<void> {
     while (this.paths.length < times) {
       this.#moved = Promise.withResolvers<void>();
+      this.#moved.promise.catch(() => {});
       await this.#moved.promise;
     }
   }
@@ -104,6 +105,8 @@ export class Http3Socket implements AsyncDisposable {
     const base = this.#host.bind(addressOf(local, 0));
     const isElsewhere = remote !== peer.quic.path.remote;
     this.#validated = Promise.withResolvers<void>();
+    // What nobody waits for any more may fail.
+    this.#validated.promise.catch(() => {});
     const begins = isElsewhere ? peer.quic.probePath(base, remote, this.#host.now()) : this.#move(peer, base, remote);
     if (!begins) throw new Error("It may not move");
     this.#driver.drain();
@@ -158,7 +161,11 @@ export class Http3Socket implements AsyncDisposable {
       if (next.type !== "readable" && next.type !== "writable") this.events.push(next);
       peer.handle(next);
     }
-    if (event.event.type === "closed") this.#peers.delete(event.connection);
+    if (event.event.type !== "closed") return;
+    this.#peers.delete(event.connection);
+    const error = new Error("The connection is over");
+    this.#moved?.reject(error);
+    this.#validated?.reject(error);
   }
 
   #notePath(event: ConnectionEvent): void {

@@ -226,6 +226,25 @@ peerTest(
   },
 );
 
+peerTest(NOQ_PEER, "Our client exchanges 8 MiB each way with noq over a path that loses and reorders", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const { process, port } = await noqServer(files, ALPN);
+  await using _process = process;
+  await using path = new Forwarder(port, { loss: 0.01, reordering: 0.01, seed: 5 });
+  await ourClient(path.insidePort, pinningTls(certificate), { exchange: true });
+});
+
+peerTest(NOQ_PEER, "Our server exchanges 8 MiB each way with noq over a path that loses and reorders", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  await using socket = QuicSocket.server(certificateTls(certificate));
+  await using path = new Forwarder(socket.port, { loss: 0.01, reordering: 0.01, seed: 6 });
+  await using client = noqClient(path.insidePort, files, ALPN, { exchange: true });
+  const [done] = await Promise.all([client.next("done"), serveOne(socket)]);
+  deepStrictEqual(done, { type: "done", echo: "ok", exchange: "ok" });
+});
+
 /** What noq's client says that has talked to a server of ours. */
 async function served(options: NoqClientOptions): Promise<Readonly<Record<string, unknown>>> {
   const certificate = selfSignedCertificate("P-256");

@@ -214,6 +214,35 @@ peerTest(overIpv6(QUIC_GO_PEER), "Our server exchanges 8 MiB each way with quic-
   deepStrictEqual(await served({ ip: "::1", exchange: true }), { ...DONE, exchange: "ok" });
 });
 
+peerTest(
+  QUIC_GO_PEER,
+  "Our client exchanges 8 MiB each way with quic-go over a path that loses and reorders",
+  async () => {
+    const certificate = selfSignedCertificate("P-256");
+    using files = pemFiles(certificate);
+    const { process, port } = await quicGoServer(files, ALPN);
+    await using _process = process;
+    await using path = new Forwarder(port, { loss: 0.01, reordering: 0.01, seed: 5 });
+    await ourClient(path.insidePort, pinningTls(certificate), { exchange: true });
+  },
+);
+
+peerTest(
+  QUIC_GO_PEER,
+  "Our server exchanges 8 MiB each way with quic-go over a path that loses and reorders",
+  async () => {
+    const certificate = selfSignedCertificate("P-256");
+    using files = pemFiles(certificate);
+    await using socket = QuicSocket.server(certificateTls(certificate));
+    await using path = new Forwarder(socket.port, { loss: 0.01, reordering: 0.01, seed: 6 });
+    const [done] = await Promise.all([
+      quicGoClient(path.insidePort, files, ALPN, { exchange: true }),
+      serveOne(socket),
+    ]);
+    deepStrictEqual(done, { ...DONE, exchange: "ok" });
+  },
+);
+
 async function returnDatagrams(session: Session): Promise<void> {
   const writer = session.datagrams.writable.getWriter();
   try {

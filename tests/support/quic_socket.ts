@@ -61,6 +61,8 @@ export class QuicSocket implements AsyncDisposable {
   async observedPort(port: number): Promise<void> {
     while (this.#observed.at(-1)?.port !== port) {
       this.#observing = Promise.withResolvers<void>();
+      // What nobody waits for any more may fail.
+      this.#observing.promise.catch(() => {});
       await this.#observing.promise;
     }
   }
@@ -95,6 +97,7 @@ export class QuicSocket implements AsyncDisposable {
     if (connection === undefined) throw new Error("The session is over");
     const base = this.#host.bind(addressOf(this.#base.local.host, 0));
     const validated = this.#validated = Promise.withResolvers<void>();
+    validated.promise.catch(() => {});
     if (!connection.migrate(base, connection.path.remote, this.#host.now())) throw new Error("It may not move");
     this.#driver.drain();
     await validated.promise;
@@ -135,7 +138,11 @@ export class QuicSocket implements AsyncDisposable {
       this.#validated?.reject(new Error("The peer does not answer on the new path"));
     }
     this.#sessions.get(connection)?.handleEvent(inner);
-    if (inner.type === "closed") this.#sessions.delete(connection);
+    if (inner.type !== "closed") return;
+    this.#sessions.delete(connection);
+    const error = new Error("The connection is over");
+    this.#observing?.reject(error);
+    this.#validated?.reject(error);
   }
 
   #established(connection: QuicConnection, peer: Uint8Array): void {
