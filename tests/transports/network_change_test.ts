@@ -114,6 +114,11 @@ for (const [what, change, maxGapRtts] of CHANGES) {
     deepStrictEqual(changed.kinds(world.listener), ["relayed", "direct"]);
     ok(gapRtts <= maxGapRtts, `${gapRtts} RTT without a byte`);
     ok(changed.when("direct") <= 7 * PEER_RTT_MS, `direct after ${changed.when("direct")} ms`);
+    // What does not hold any more was withdrawn: each peer tells where it is now, once per socket and NAT.
+    for (const peer of [transfer.caller, world.listener]) {
+      const told = peer.all("candidate").length - peer.all("candidateWithdrawn").length;
+      strictEqual(told, 2, `${peer.host.name} tells ${told} addresses`);
+    }
     // The tunnel has followed: nobody had to register again.
     deepStrictEqual([world.listener.all("unregistered").length, world.listener.all("ticket").length], [0, 1]);
   });
