@@ -14,6 +14,7 @@ import { formatRelay } from "../transports/relay_access.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import { aborted, interruption } from "./interrupt.ts";
 import { noWords } from "./options.ts";
+import { openRelayState } from "./relay_state_file.ts";
 import { Status } from "./status.ts";
 
 /** What `serve --help` prints. */
@@ -35,6 +36,7 @@ usage: serve [options]
   --relay-anyone     the relay is for whoever listens at the hub, token or none
   --relay-url URL    a relay that the hub names to listeners; may be repeated; default its own, by its addresses
   --relay-secret S   16 characters or more: what a hub shares with relays elsewhere, which then take the hub's word
+  --relay-state FILE keeps what the relay is known by over a restart: its certificate, tickets and ports; made if missing
   --cert FILE        certificate chain, PEM; the hub is wss:// then; the relay has its own without it
   --cert-key FILE    its key, PEM
   --json             one JSON object a line on stderr
@@ -45,7 +47,18 @@ The hub is at /signal; /health says ok, /metrics counts (Prometheus text).`;
 export async function serve(words: readonly string[]): Promise<number> {
   const args = parseArgs(words, {
     boolean: ["json", "help", "relay-anyone"],
-    string: ["listen", "stun", "relay", "relay-token", "relay-url", "relay-secret", "token", "cert", "cert-key"],
+    string: [
+      "listen",
+      "stun",
+      "relay",
+      "relay-token",
+      "relay-url",
+      "relay-secret",
+      "relay-state",
+      "token",
+      "cert",
+      "cert-key",
+    ],
     collect: ["stun", "relay-url"],
   });
   noWords(args);
@@ -58,8 +71,13 @@ export async function serve(words: readonly string[]): Promise<number> {
   const [listen, token] = [args.value("listen"), args.value("token")];
   const [relay, relayToken] = [args.value("relay"), args.value("relay-token")];
   const [stun, namedUrls, relaySecret] = [args.values("stun"), args.values("relay-url"), args.value("relay-secret")];
+  const statePath = args.value("relay-state");
+  if (statePath !== undefined && relay === undefined) throw new UsageError("--relay-state goes with --relay");
   const interrupted = interruption();
   const host = new DenoHost();
+  const relayState = statePath === undefined
+    ? undefined
+    : await openRelayState(statePath, host.random, host.epochMs + host.now());
   await using service = await startService({
     host,
     epochMs: host.epochMs,
@@ -71,6 +89,7 @@ export async function serve(words: readonly string[]): Promise<number> {
     ...(relayToken === undefined ? {} : { relayToken }),
     ...(relaySecret === undefined ? {} : { relaySecret }),
     ...(namedUrls.length === 0 ? {} : { relayUrls: namedUrls }),
+    ...(relayState === undefined ? {} : { relayState }),
     relayAnyone: args.flag("relay-anyone"),
     ...(tls === undefined ? {} : { tls }),
   });

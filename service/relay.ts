@@ -44,6 +44,10 @@ export interface RelayOptions {
   readonly binder: PortBinder;
   readonly random: Random;
   readonly credential: Credential;
+  /** What stateless reset tokens are made from (RFC 9000 §10.3.2), at least 16 bytes. Default: nothing that lasts. */
+  readonly resetKey?: Uint8Array;
+  /** What decides which port a key gets: the same after a restart, if it is free. Default: chance. */
+  readonly portSecret?: Uint8Array;
   readonly access: RelayAccess;
   readonly limits?: RelayLimits;
   /** The hub that it carries messages for. */
@@ -104,7 +108,7 @@ export class Relay implements Machine<RelayEvent> {
     const { binder, limits = DEFAULT_RELAY_LIMITS, credential, random, bases } = options;
     this.#options = options;
     this.#bases = new Set(bases);
-    this.#ports = new RelayPorts(limits, binder);
+    this.#ports = new RelayPorts(limits, binder, options.portSecret);
     this.#place = {
       hosts: new Set(bases.map((base) => base.local.host)),
       otherHosts: new Set(options.otherHosts),
@@ -113,6 +117,7 @@ export class Relay implements Machine<RelayEvent> {
     this.#endpoint = new QuicEndpoint({
       ...DEFAULT_ENDPOINT_CONFIG,
       maxConnections: MAX_CONNECTIONS,
+      ...(options.resetKey === undefined ? {} : { resetKey: options.resetKey }),
       server: {
         tls: {
           cipherSuites: DEFAULT_CIPHER_SUITES,
@@ -169,6 +174,18 @@ export class Relay implements Machine<RelayEvent> {
     for (let unused = this.#clients.takeExpired(now); unused !== undefined; unused = this.#clients.takeExpired(now)) {
       this.#count("closed_unused");
       unused.http3.close(now);
+    }
+  }
+
+  /**
+   * Says goodbye in two steps, each to be sent before the next: `announce` that nothing new is taken (RFC 9114 §5.2), then
+   * `close` every connection, so that its client looks for the relay again at once.
+   */
+  leave(step: "announce" | "close", now: number): void {
+    this.#now = now;
+    for (const { http3 } of this.#clients.values()) {
+      if (step === "announce") http3.goAway();
+      else http3.close(now);
     }
   }
 

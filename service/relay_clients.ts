@@ -42,6 +42,11 @@ export class RelayClients {
     return this.#clients.size;
   }
 
+  /** All of them. */
+  values(): IterableIterator<RelayClient> {
+    return this.#clients.values();
+  }
+
   /** When `takeExpired` has something. */
   get expiresAt(): number | undefined {
     for (const since of this.#unused.values()) return since + UNUSED_CONNECTION_MS;

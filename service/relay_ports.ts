@@ -8,8 +8,17 @@ import type { Address } from "../protocols/core/address.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import type { BoundPort } from "../protocols/masque/bound_port.ts";
+import { hmac } from "../protocols/crypto/hash.ts";
 import { sourceOf } from "../signaling/rate_limit.ts";
+import { encodeText } from "../signaling/signed.ts";
 import { DailyQuota, PortTraffic, type RelayLimits } from "./relay_limits.ts";
+
+/** Ports for keys: those that nobody else is given by rule (RFC 6335 §6). */
+const FIRST_PORT = 49_152;
+const PORT_COUNT = 16_384;
+
+/** Ports that are tried for a key before the system is left to choose. */
+const MAX_PORT_TRIES = 8;
 
 /** Keys and addresses whose use of their day is remembered; the one that opened no port for longest makes room. */
 const MAX_REMEMBERED_DAYS = 10_000;
@@ -53,6 +62,7 @@ export type PortRefusal = "too many ports for the address" | "too many ports" | 
 export class RelayPorts {
   readonly #limits: RelayLimits;
   readonly #binder: PortBinder;
+  readonly #secret: Uint8Array | undefined;
   readonly #byBase = new Map<Base, RelayPort>();
   readonly #byAddress = new Map<Address, RelayPort>();
   readonly #byOwner = new Map<string, RelayPort>();
@@ -62,9 +72,11 @@ export class RelayPorts {
   /** What keys and addresses have used of their day, the one that opened no port for longest first. */
   readonly #days = new Map<string, DailyQuota>();
 
-  constructor(limits: RelayLimits, binder: PortBinder) {
+  /** @param secret With it a key is given the same port each time, if that is free. */
+  constructor(limits: RelayLimits, binder: PortBinder, secret?: Uint8Array) {
     this.#limits = limits;
     this.#binder = binder;
+    this.#secret = secret;
   }
 
   /** Ports that are bound. */
@@ -115,7 +127,7 @@ export class RelayPorts {
     const count = this.#counts.get(source) ?? 0;
     if (count >= this.#limits.portsPerAddress) return "too many ports for the address";
     if (this.#byBase.size >= this.#limits.maxPorts) return "too many ports";
-    const base = this.#bind(localHost);
+    const base = this.#bindFor(owner, localHost);
     if (base === undefined) return "no port is free";
     const { bytesPerDay, portsPerAddress } = this.#limits;
     const days = {
@@ -147,11 +159,23 @@ export class RelayPorts {
     }
   }
 
-  #bind(host: string): Base | undefined {
+  /** A port for a key is one of those that its secret hash names: so it has it back when the relay was restarted. */
+  #bindFor(owner: string | undefined, host: string): Base | undefined {
+    if (owner !== undefined && this.#secret !== undefined) {
+      const hash = hmac("SHA-256", this.#secret, encodeText(`${owner} ${host}`));
+      for (let i = 0; i < MAX_PORT_TRIES; i++) {
+        const base = this.#bind(addressOf(host, FIRST_PORT + (((hash[2 * i]! << 8) | hash[2 * i + 1]!) % PORT_COUNT)));
+        if (base !== undefined) return base;
+      }
+    }
+    return this.#bind(addressOf(host, 0));
+  }
+
+  #bind(local: Address): Base | undefined {
     try {
-      return this.#binder.bind(addressOf(host, 0));
+      return this.#binder.bind(local);
     } catch {
-      // The system has no more of them.
+      // Somebody has it, or the system has no more of them.
       return undefined;
     }
   }

@@ -9,7 +9,6 @@ import { resolveOwnAddress } from "../io/resolve.ts";
 import type { Address } from "../protocols/core/address.ts";
 import { scopeOf } from "../protocols/core/address_scope.ts";
 import type { Base } from "../protocols/core/machine.ts";
-import { randomBytes } from "../protocols/core/random.ts";
 import { sha256 } from "../protocols/crypto/hash.ts";
 import { SigningKey } from "../protocols/crypto/signature.ts";
 import { type Credential, x509Credential } from "../protocols/tls/certificates.ts";
@@ -20,10 +19,7 @@ import { countersOf, type Metric } from "./metrics.ts";
 import { relaySecretOf } from "./named_relays.ts";
 import { Relay } from "./relay.ts";
 import { issueRelayToken } from "./relay_token.ts";
-import { makeSelfSigned } from "./self_signed.ts";
-
-/** What the relay's own certificate is for, as far as it says: clients go by its SHA-256. */
-const CERTIFICATE_NAME = "traverse.invalid";
+import { makeRelayState, type RelayState } from "./relay_state.ts";
 
 /** What of the options of `serve` concerns the relay. */
 export interface RelayServiceOptions {
@@ -34,6 +30,7 @@ export interface RelayServiceOptions {
   readonly token?: string;
   readonly relaySecret?: string;
   readonly relayAnyone?: boolean;
+  readonly relayState?: RelayState;
   readonly tls?: { readonly cert: string; readonly key: string };
   /** The hub that the relay carries messages for. */
   readonly gate?: HubGate;
@@ -89,17 +86,18 @@ export async function relayPlaces(options: RelayServiceOptions): Promise<readonl
 export function openRelay(options: RelayServiceOptions, addresses: readonly Address[]): OpenRelay {
   const { host, epochMs, tls } = options;
   const token = tokenOf(options);
-  const certificate = tls === undefined
-    ? makeSelfSigned(CERTIFICATE_NAME, host.random, epochMs + host.now())
-    : givenCertificate(tls);
+  const state = options.relayState ?? makeRelayState(host.random, epochMs + host.now());
+  const certificate = tls === undefined ? state.certificate : givenCertificate(tls);
   const bases = bindAll(host, addresses);
-  const secret = options.relaySecret === undefined ? randomBytes(host.random, 32) : relaySecretOf(options.relaySecret);
+  const secret = options.relaySecret === undefined ? state.tokenSecret : relaySecretOf(options.relaySecret);
   const isOpen = isOnLoopback(addresses) && !isGuarded(options);
   const machine = new Relay({
     bases,
     binder: host,
     random: host.random,
     credential: certificate.credential,
+    resetKey: state.resetKey,
+    portSecret: state.portSecret,
     access: { secret, isOpen, ...(token === undefined ? {} : { token }) },
     ...(options.gate === undefined ? {} : { gate: options.gate }),
     otherHosts: host.interfaces().map(({ address }) => address.host),

@@ -1,15 +1,16 @@
 /**
- * A certificate for a server that has none: X.509 v3 (RFC 5280 §4.1) with a fresh Ed25519 key (RFC 8410), signed by itself.
+ * A certificate for a server that has none: X.509 v3 (RFC 5280 §4.1) with an Ed25519 key (RFC 8410), signed by itself.
  * Clients know it by its SHA-256 alone, so that it says as little as a certificate can.
  *
  * @module
  */
 
-import { concatBytes } from "../protocols/core/bytes.ts";
+import { concatBytes, equalBytes } from "../protocols/core/bytes.ts";
 import { type Random, randomBytes } from "../protocols/core/random.ts";
 import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
 import { sha256 } from "../protocols/crypto/hash.ts";
 import type { Credential } from "../protocols/tls/certificates.ts";
+import { subjectPublicKeyInfo } from "../protocols/tls/x509.ts";
 import { encodeText } from "../signaling/signed.ts";
 
 /** Ten years: a pin is exact, and there is nobody to renew it. */
@@ -25,13 +26,18 @@ export interface SelfSigned {
 }
 
 /**
- * Makes a certificate for a fresh key.
+ * Makes a certificate.
  *
  * @param name What stands for subject, issuer and host name.
  * @param epochMs The present, milliseconds since 1970.
+ * @param key Whose it is. Default: a fresh one.
  */
-export function makeSelfSigned(name: string, random: Random, epochMs: number): SelfSigned {
-  const key = Ed25519PrivateKey.generate(random);
+export function makeSelfSigned(
+  name: string,
+  random: Random,
+  epochMs: number,
+  key: Ed25519PrivateKey = Ed25519PrivateKey.generate(random),
+): SelfSigned {
   const algorithm = sequence(element(0x06, Uint8Array.of(0x2b, 0x65, 0x70))); // id-Ed25519, RFC 8410 §3
   const commonName = sequence(
     element(0x31, sequence(element(0x06, Uint8Array.of(0x55, 0x04, 0x03)), element(0x0c, encodeText(name)))),
@@ -48,7 +54,16 @@ export function makeSelfSigned(name: string, random: Random, epochMs: number): S
     key.publicKey.toSpki(),
     element(0xa3, sequence(subjectAlternativeName(name))),
   );
-  const certificate = sequence(body, algorithm, element(0x03, concatBytes(Uint8Array.of(0), key.sign(body))));
+  return selfSigned(sequence(body, algorithm, element(0x03, concatBytes(Uint8Array.of(0), key.sign(body)))), key);
+}
+
+/** A certificate that was made before, for that key; `undefined` if it is another's, or none. */
+export function ownCertificate(certificate: Uint8Array, key: Ed25519PrivateKey): SelfSigned | undefined {
+  const spki = subjectPublicKeyInfo(certificate);
+  return spki !== undefined && equalBytes(spki, key.publicKey.toSpki()) ? selfSigned(certificate, key) : undefined;
+}
+
+function selfSigned(certificate: Uint8Array, key: Ed25519PrivateKey): SelfSigned {
   return {
     credential: {
       certificateType: "X509",

@@ -12,6 +12,7 @@ import type { Duplex } from "node:stream";
 import { Driver } from "../io/driver.ts";
 import type { Host } from "../io/host.ts";
 import { resolveOwnAddress } from "../io/resolve.ts";
+import { sleep } from "../io/sleep.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import type { Address } from "../protocols/core/address.ts";
 import type { Base } from "../protocols/core/machine.ts";
@@ -22,6 +23,7 @@ import { announcedStun, stunPlaces, urlHosts } from "./listen_addresses.ts";
 import { countersOf, formatMetrics, METRICS_CONTENT_TYPE } from "./metrics.ts";
 import { type RelaysFor, relaysFor } from "./named_relays.ts";
 import { type OpenRelay, openRelay, relayMetrics, relayPlaces, type RelayService } from "./relay_service.ts";
+import type { RelayState } from "./relay_state.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
 import { StunServer } from "./stun_server.ts";
@@ -31,6 +33,9 @@ const DEFAULT_LISTEN = "0.0.0.0:8080";
 
 /** TCP connections at once: the hub's clients, and some who only ask for `/health` or are turned away. */
 const MAX_CONNECTIONS = MAX_CLIENTS + 256;
+
+/** How long packets that say goodbye have to leave, where they are more than sockets take at once. */
+const GOODBYE_MS = 50;
 
 /** What a request may take: the longest offer in its header, and the patience of a bad mobile network. */
 const HTTP_LIMITS = { maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 } as const;
@@ -70,6 +75,8 @@ export interface ServeOptions {
   readonly relaySecret?: string;
   /** Whoever registers with the hub may use the relay, though the hub asks for no token: within its limits. @default {false} */
   readonly relayAnyone?: boolean;
+  /** What the relay was known by before. Default: it is a new one, which clients that have the old one's URL do not believe. */
+  readonly relayState?: RelayState;
   /** `https://HOST:PORT#SHA-256` of the relays that the hub names to its listeners. @default its own, by its addresses */
   readonly relayUrls?: readonly string[];
   /** Certificate chain and key, in PEM: the hub is `wss:` then. The relay has one of its own without it. */
@@ -229,6 +236,7 @@ class RunningService implements Service {
   }
 
   async close(): Promise<void> {
+    await this.#sayGoodbye();
     this.release();
     for (const socket of this.#sockets) socket.close();
     await new Promise<void>((resolve) => {
@@ -242,6 +250,18 @@ class RunningService implements Service {
     this.#relay?.close();
     for (const base of this.#bases) this.#options.host.close(base);
     this.#options.host.setAlarm(undefined);
+  }
+
+  /** Users of the relay learn at once that it goes, and look for it again, instead of missing it after a while. */
+  async #sayGoodbye(): Promise<void> {
+    const { host } = this.#options;
+    const relay = this.#relay?.machine;
+    if (relay === undefined || relay.sizes.connections === 0) return;
+    for (const step of ["announce", "close"] as const) {
+      relay.leave(step, host.now());
+      this.#driver.drain();
+    }
+    await sleep(GOODBYE_MS);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
