@@ -41,6 +41,8 @@ async function capture(folder: string): Promise<void> {
     "-i",
     "segment",
     "-U",
+    // Each packet as it comes: what waits in the ring at the end would be lost.
+    "--immediate-mode",
     "-Z",
     "root",
     "-w",
@@ -80,7 +82,13 @@ function keyLogTo(path: string): (event: TraversalEvent) => void {
 }
 
 async function runListener([keys = "", via = ""]: readonly string[]): Promise<void> {
-  await using listener = listen({ via, viaToken: TOKEN, keyLog: true, onEvent: keyLogTo(keys) });
+  await using listener = listen({
+    via,
+    viaToken: TOKEN,
+    transports: ["quic-native"],
+    keyLog: true,
+    onEvent: keyLogTo(keys),
+  });
   console.log(await listener.ticket);
   for await (const session of listener) {
     for await (const stream of session.incomingStreams) void stream.readable.pipeTo(stream.writable);
@@ -96,7 +104,7 @@ async function runCaller([keys = "", peer = ""]: readonly string[]): Promise<voi
     log(event);
     if (event.type === "path" && event.kind === "direct") direct.resolve();
   };
-  await using session = await dial({ peer, keyLog: true, onEvent });
+  await using session = await dial({ peer, transports: ["quic-native"], keyLog: true, onEvent });
   await echo(session);
   await direct.promise;
   await echo(session);

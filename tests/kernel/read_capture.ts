@@ -71,6 +71,8 @@ function words(frame: Frame): string {
     case "PATH_CHALLENGE":
     case "PATH_RESPONSE":
       return `**${frame.type}** ${frame.data.toHex().slice(0, 4)}…`;
+    case "DATAGRAM":
+      return `DATAGRAM of ${frame.data.length} bytes`;
     case "RETIRE_CONNECTION_ID":
       return `RETIRE_CONNECTION_ID ${frame.sequenceNumber}`;
     default:
@@ -145,6 +147,6 @@ if (import.meta.main) {
       return name + framesOf(payload, packet);
     }).join("; ");
     const way = `${NAMES[source] ?? source} → ${NAMES[destination] ?? destination}${isTunnel ? " (tunnel)" : ""}`;
-    console.log(`| ${ms} | ${way} | ${Number(length) - 8} | ${isTunnel ? "" : what} |`);
+    console.log(`| ${ms} | ${way} | ${Number(length) - 8} | ${what} |`);
   });
 }
