@@ -30,7 +30,7 @@ import { type PortBinder, type RelayPort, RelayPorts } from "./relay_ports.ts";
 import { isSignalRequest, refuseSignal, type SignalCounter, SignalStream } from "./relay_signal.ts";
 import { authorize, type RelayAccess } from "./relay_token.ts";
 
-/** Connections of a relay, with tunnels and without; one more gets no answer. */
+/** Connections of a relay, with tunnels, with signaling and without either; one more gets no answer. */
 const MAX_CONNECTIONS = 4096;
 
 /** RFC 9110 §15.5.2. */
@@ -339,7 +339,7 @@ export class Relay implements Machine<RelayEvent> {
 
   #onSignal(client: RelayClient, streamId: number, request: RequestHead): void {
     const { gate } = this.#options;
-    const refusal = refuseSignal(request, gate, client.signals.size);
+    const refusal = refuseSignal(request, gate, { onConnection: client.signals.size, atRelay: this.#signals });
     if (gate === undefined || refusal !== undefined) {
       this.#count("refused_signals");
       client.http3.respond(streamId, refusal ?? { status: 404, fields: [] }, { isEnd: true });

@@ -15,6 +15,9 @@ import type { HubClientHandler, HubGate } from "./hub_connection.ts";
 /** Such requests at once on one connection: one in use, and some of which is not known yet that they are over. */
 export const MAX_SIGNALS_PER_CONNECTION = 4;
 
+/** Such requests at once at a relay: anybody may signal, and connections are to be left for those who may have a port. */
+export const MAX_SIGNALS = 3072;
+
 /** Bytes that wait for a client that does not read, at most, besides what the stream underneath has taken. */
 export const MAX_WAITING_BYTES = 64 * 1024;
 
@@ -98,7 +101,7 @@ export function isSignalRequest({ path }: RequestHead): boolean {
 export function refuseSignal(
   { method, fields }: RequestHead,
   gate: HubGate | undefined,
-  openSignals: number,
+  open: { readonly onConnection: number; readonly atRelay: number },
 ): ResponseHead | undefined {
   if (gate === undefined) return { status: 404, fields: [] };
   // RFC 9110 §15.5.6: what is allowed goes with it.
@@ -107,5 +110,6 @@ export function refuseSignal(
   if (!gate.isAuthorized(singleField(fields, "authorization"))) {
     return { status: 401, fields: [["www-authenticate", "Bearer"]] };
   }
-  return openSignals < MAX_SIGNALS_PER_CONNECTION ? undefined : { status: 429, fields: [] };
+  if (open.onConnection >= MAX_SIGNALS_PER_CONNECTION) return { status: 429, fields: [] };
+  return open.atRelay < MAX_SIGNALS ? undefined : { status: 503, fields: [] };
 }

@@ -1,8 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { VirtualNetwork } from "../../lab/mod.ts";
-import { IDLE_TIMEOUT_MS, MESSAGE_BURST } from "../../service/hub.ts";
 import { UNUSED_CONNECTION_MS } from "../../service/relay_clients.ts";
-import { MAX_SIGNALS_PER_CONNECTION } from "../../service/relay_signal.ts";
+import { Hub, IDLE_TIMEOUT_MS, MESSAGE_BURST } from "../../service/hub.ts";
+import { type HubConnection, HubGate } from "../../service/hub_connection.ts";
+import { MAX_SIGNALS, MAX_SIGNALS_PER_CONNECTION, refuseSignal } from "../../service/relay_signal.ts";
 import { MAX_MESSAGE_LENGTH } from "../../signaling/channel.ts";
 import { SignalPeer, SignalService, type SignalServiceOptions } from "../support/signal_world.ts";
 
@@ -100,6 +101,15 @@ Deno.test("Signaling at the relay: so many requests on one connection, and one m
   const again = peer.ask({}, PING);
   ok(world.until(() => peer.lines(again).length > 0));
   strictEqual(peer.status(again), 200);
+});
+
+Deno.test("Signaling at the relay: connections are left for those who may have a port", () => {
+  const gate = new HubGate(new Hub<HubConnection>({ stunServers: [], epochMs: 0 }), undefined);
+  const request = { method: "POST", fields: [] };
+  const statusOf = (atRelay: number): number | undefined => {
+    return refuseSignal(request, gate, { onConnection: 0, atRelay })?.status;
+  };
+  deepStrictEqual([statusOf(MAX_SIGNALS - 1), statusOf(MAX_SIGNALS)], [undefined, 503]);
 });
 
 Deno.test("Signaling at the relay: a line that is no message is answered by the hub, which then has enough of it", () => {
