@@ -156,6 +156,51 @@ for (const publicHost of ["127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"
   });
 }
 
+/** The relay closes every connection to it, with or without saying so first. */
+function closeConnections({ net, relay }: NativeWorld, isAnnounced: boolean): void {
+  for (const step of isAnnounced ? ["announce", "close"] as const : ["close"] as const) {
+    relay.relay.leave(step, net.now);
+    relay.driver.drain();
+  }
+}
+
+for (const isAnnounced of [true, false]) {
+  const how = isAnnounced ? "after GOAWAY" : "without GOAWAY";
+  Deno.test(`quic-native: a relay that closes its connections in mid-transfer, ${how}, is found again, and no byte is lost (RFC 9114 §5.2)`, () => {
+    for (const place of [{}, { caller: SYMMETRIC, listener: SYMMETRIC }]) {
+      for (const sender of ["caller", "listener"] as const) {
+        const world = new NativeWorld({ seed: 1, ...place });
+        world.net.run({ until: CALL_AT });
+        const { addresses } = world.target;
+        const transfer = new NativeTransfer(world, sender, 2 * MIB);
+        ok(world.until(() => transfer.deliveredBytes > 100_000, 10_000));
+        for (let times = 0; times < 3; times++) {
+          closeConnections(world, isAnnounced);
+          world.net.run({ until: world.net.now + 2000 });
+        }
+        assertDelivered(world, transfer, 2 * MIB);
+        // The listener is where it was: its key has its port back.
+        deepStrictEqual(world.target.addresses, addresses);
+        assertClean(world, transfer.caller);
+      }
+    }
+  });
+}
+
+Deno.test("quic-native: a direct path that begins to swallow large packets in mid-transfer is survived, there or by the relay (RFC 8899 §4.3)", () => {
+  for (const sender of ["caller", "listener"] as const) {
+    const world = new NativeWorld({ seed: 1 });
+    world.net.run({ until: CALL_AT });
+    const transfer = new NativeTransfer(world, sender, 4 * MIB);
+    ok(world.until(() => transfer.caller.path === "direct" && transfer.deliveredBytes > MIB, 30_000));
+    for (const nat of [world.natOfA!, world.natOfB!]) {
+      change(nat.down, { drop: ({ bytes, source }) => bytes > 1240 && source.host !== world.relay.address.host });
+    }
+    assertDelivered(world, transfer, 4 * MIB);
+    assertClean(world, transfer.caller);
+  }
+});
+
 Deno.test("quic-native: a relay that reorders, duplicates and delays by chance loses no byte, relayed and over the switch", () => {
   for (const place of [{}, { caller: SYMMETRIC, listener: SYMMETRIC }]) {
     const world = new NativeWorld({ seed: 3, ...place });
