@@ -37,12 +37,16 @@ class World {
   readonly b: VirtualHost;
   readonly service: SignalService;
 
-  constructor(options: SignalServiceOptions = {}, seed = 1, link: Omit<LinkOptions, "latencyMs"> = {}) {
+  constructor(
+    options: SignalServiceOptions = {},
+    seed = 1,
+    { rttMs = PEER_RTT_MS, ...link }: Omit<LinkOptions, "latencyMs"> & { readonly rttMs?: number } = {},
+  ) {
     const net = this.net = new VirtualNetwork({ seed });
     this.echo = new Echo(net);
     this.server = net.host("server");
-    this.natOfA = net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2, up: link, down: link });
-    this.natOfB = net.nat({ ...NAT, rttToCoreMs: PEER_RTT_MS / 2, up: link, down: link });
+    this.natOfA = net.nat({ ...NAT, rttToCoreMs: rttMs / 2, up: link, down: link });
+    this.natOfB = net.nat({ ...NAT, rttToCoreMs: rttMs / 2, up: link, down: link });
     this.a = net.host("a", { behind: this.natOfA });
     this.b = net.host("b", { behind: this.natOfB });
     this.service = new SignalService(this.server, options);
@@ -143,7 +147,19 @@ Deno.test("signaling relay: dialled by name, the echo is back after three round 
     firstByte: world.firstByte,
     returned: world.echo.returned,
     path: caller.first("path")?.event.kind,
-  }, { signaled: 155, handshake: 310, firstByte: 465, returned: "hello", path: "direct" });
+    direct: caller.first("path")?.event.ms,
+  }, { signaled: 155, handshake: 310, firstByte: 465, returned: "hello", path: "direct", direct: 498 });
+});
+
+Deno.test("signaling relay: three round trips, whatever the distance", () => {
+  for (const rttMs of [10, 50, 300]) {
+    const world = new World({}, 1, { rttMs });
+    world.listen(BY_RELAY);
+    world.net.run({ until: CALL_AT });
+    world.dial(BY_RELAY);
+    world.net.run({ until: CALL_AT + 5000 });
+    strictEqual(world.firstByte, 3 * rttMs);
+  }
 });
 
 Deno.test("signaling relay: one socket and one handshake serve name, reflexive address and relay", () => {
