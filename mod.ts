@@ -139,7 +139,8 @@ export type { ScopeRules } from "./protocols/core/address_scope.ts";
 export type { Aead, AeadBackend, AeadLimits, AeadName, HeaderProtection } from "./protocols/crypto/aead.ts";
 export type { AddressDiscoveryRole } from "./protocols/quic/address_discovery.ts";
 export { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "./protocols/quic/config.ts";
-export type { ConnectOptions, EndpointConfig, ServerConfig, TlsSettings } from "./protocols/quic/config.ts";
+export type { AddressValidation, ConnectOptions, EndpointConfig } from "./protocols/quic/config.ts";
+export type { ServerConfig, TlsSettings } from "./protocols/quic/config.ts";
 export type { PreferredAddresses } from "./protocols/quic/preferred_address.ts";
 export type { QuicConnection } from "./protocols/quic/connection.ts";
 export type {
@@ -384,8 +385,8 @@ export async function dial(options: DialOptions): Promise<Session> {
   const context = machineContext(host, options);
   const callee = parseCallee(options.peer, context.epochMs + host.now());
   if (callee.kind === "relayed") {
-    const { address, token, keyId } = callee;
-    const relayed = { addresses: [address], token, identity: { key: undefined, keyId } };
+    const { addresses, token, keyId } = callee;
+    const relayed = { addresses, token, identity: { key: undefined, keyId } };
     const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
     return await dialWith(node, { caller: new SilentCaller(), relayed });
   }

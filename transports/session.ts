@@ -226,6 +226,7 @@ export class Session {
       case "pathSized":
       case "roundFailed":
       case "observedAddress":
+      case "newToken":
       case "keyLog":
         return;
       default:

@@ -84,6 +84,20 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
   addressDiscovery: undefined,
 });
 
+/** How a server makes sure that its clients get what is sent to their addresses: RFC 9000 §8.1. */
+export interface AddressValidation {
+  /**
+   * Whom a Retry asks to come again, at the price of a round trip: everybody, nobody, or, where half of the handshakes that
+   * may be under way are, whoever else begins one.
+   */
+  readonly retry: "always" | "never" | "under load";
+  /** Whether clients get a token that spares them a Retry the next time (NEW_TOKEN). */
+  readonly newTokens: boolean;
+}
+
+/** What holds where nothing is said. */
+export const DEFAULT_ADDRESS_VALIDATION: AddressValidation = Object.freeze({ retry: "under load", newTokens: false });
+
 /** How an endpoint accepts connections. */
 export interface ServerConfig {
   /** Of every connection that is accepted. */
@@ -94,6 +108,8 @@ export interface ServerConfig {
   readonly tunnelTransport?: TransportSettings;
   /** Where clients are asked to go on to after the handshake: addresses of other bases of this endpoint, RFC 9000 §9.6. */
   readonly preferredAddress?: PreferredAddresses;
+  /** Default: {@linkcode DEFAULT_ADDRESS_VALIDATION}. */
+  readonly addressValidation?: AddressValidation;
 }
 
 /** How an endpoint behaves. */

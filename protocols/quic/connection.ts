@@ -238,7 +238,12 @@ export class QuicConnection {
     this.#host.wake();
   }
 
-  /** Drops the connection without a word: a losing attempt of an early dial. */
+  /** RFC 9000 §8.1.3. For the endpoint only. */
+  refuseToken(now: number): void {
+    closeOnError(this.#parts, new TransportError("INVALID_TOKEN", "A Retry's token of another time or address"), now);
+  }
+
+  /** Drops it without a word: a losing attempt of an early dial. */
   abandon(): void {
     finish(this.#parts, { by: "abandoned", code: 0, reason: "" });
     this.#host.wake();

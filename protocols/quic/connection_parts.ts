@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Address } from "../core/address.ts";
 import type { Random } from "../core/random.ts";
 import type { TransportSettings } from "./config.ts";
 import type { CongestionController } from "./congestion.ts";
@@ -31,6 +32,8 @@ import type { Timers } from "./timers.ts";
 export interface Pending {
   /** HANDSHAKE_DONE is to be sent: RFC 9000 §19.20. */
   isHandshakeDoneDue: boolean;
+  /** NEW_TOKEN with this is to be sent: RFC 9000 §8.1.3. */
+  newToken: Uint8Array | undefined;
   /** PING is to be sent: keep-alive, or the application asked. */
   isPingDue: boolean;
   /** CONNECTION_CLOSE is to be sent: RFC 9000 §10.2.1. */
@@ -108,6 +111,8 @@ export interface ConnectionParts {
   readonly counters: Counters;
   /** In order; bounded by what can happen between two polls. */
   readonly events: Fifo<ConnectionEvent>;
+  /** On a server: see `ConnectionHost.newToken`. */
+  readonly makeNewToken: (remote: Address) => Uint8Array | undefined;
   /** Counts a datagram or packet that was passed over. */
   readonly drop: (reason: DropReason) => void;
 }

@@ -42,6 +42,8 @@ import type { TransportParameters } from "./transport_parameters.ts";
 export interface ConnectionHost extends ConnectionIdRegistry {
   /** The connection may have something to send, an event, or another deadline. */
   wake(): void;
+  /** On a server: what the client is given for its next connection; `undefined` for nothing. RFC 9000 §8.1.3. */
+  newToken(remote: Address): Uint8Array | undefined;
   /** Counts something that was passed over. */
   drop(reason: DropReason): void;
 }
@@ -62,6 +64,10 @@ export interface ConnectionSetup {
   readonly originalDestinationId: Uint8Array;
   /** On a server: Source Connection ID of the client's first Initial. */
   readonly peerSourceId?: Uint8Array;
+  /** On a server whose Retry the client followed: Destination Connection ID of the Initial before it, RFC 9000 §7.3. */
+  readonly beforeRetryId?: Uint8Array;
+  /** On a server: whether a token has shown that the client gets what is sent to its address, RFC 9000 §8.1. */
+  readonly isAddressProven?: boolean;
   readonly initialRttMs?: number;
   readonly maxUnansweredDatagrams?: number;
   /** Of the endpoint, for probes of NAT traversal. */
@@ -116,7 +122,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
       token: setup.token ?? new Uint8Array(0),
     },
     state: new ConnectionState(),
-    paths: new Paths(setup.base, setup.remote, role === "client"),
+    paths: new Paths(setup.base, setup.remote, role === "client" || setup.isAddressProven === true),
     localIds,
     remoteIds: new RemoteConnectionIds(setup.peerSourceId ?? setup.originalDestinationId, remoteIdLimit(transport)),
     spaces,
@@ -140,7 +146,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     timers,
     idle,
     extensions,
-    pending: { isHandshakeDoneDue: false, isPingDue: false, isCloseDue: false },
+    pending: { isHandshakeDoneDue: false, newToken: undefined, isPingDue: false, isCloseDue: false },
     earlyDial: { remainingDatagrams: setup.maxUnansweredDatagrams ?? Infinity },
     epoch: { id: 0, askedElsewhereAt: -Infinity, keptOpenAt: -Infinity },
     counters: {
@@ -153,6 +159,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
       lostPackets: 0,
     },
     events: new Fifo(),
+    makeNewToken: (remote: Address): Uint8Array | undefined => setup.host.newToken(remote),
     drop: (reason: DropReason): void => setup.host.drop(reason),
   };
 }
@@ -168,7 +175,8 @@ function ourTransportParameters(setup: ConnectionSetup, others: Partial<Transpor
     ...DEFAULT_TRANSPORT_PARAMETERS,
     ...(role === "server"
       ? {
-        originalDestinationConnectionId: setup.originalDestinationId,
+        originalDestinationConnectionId: setup.beforeRetryId ?? setup.originalDestinationId,
+        ...(setup.beforeRetryId === undefined ? {} : { retrySourceConnectionId: setup.originalDestinationId }),
         statelessResetToken: local.statelessResetToken,
       }
       : {}),

@@ -2,8 +2,6 @@
  * A QUIC endpoint: routes datagrams to connections by connection ID, admits new ones, answers what belongs to none:
  * RFC 9000 §5.2, §6, §10.3, §14.1. It owns the list of connections with something to send and the heap of deadlines.
  *
- * Left out for now: Retry and NEW_TOKEN of a server (RFC 9000 §8.1.2, §8.1.3); their place is `#accept`.
- *
  * @module
  */
 
@@ -16,6 +14,7 @@ import type { Datagram, Machine } from "../core/machine.ts";
 import { randomBytes } from "../core/random.ts";
 import type { Random } from "../core/random.ts";
 import { Writer } from "../core/writer.ts";
+import { AddressValidator } from "./address_validation.ts";
 import { AdmissionList } from "./admissions.ts";
 import { checkTransportSettings, MAX_TOKEN_BYTES, MAX_UDP_PAYLOAD_BYTES } from "./config.ts";
 import type { ConnectOptions, EndpointConfig } from "./config.ts";
@@ -72,6 +71,10 @@ class Entry implements ConnectionHost {
     this.#endpoint.wake(this);
   }
 
+  newToken(remote: Address): Uint8Array | undefined {
+    return this.#endpoint.newToken(remote);
+  }
+
   drop(reason: DropReason): void {
     this.#endpoint.drop(reason);
   }
@@ -82,6 +85,7 @@ interface EntryOwner {
   issue(entry: Entry): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
   retire(connectionId: Uint8Array): void;
   wake(entry: Entry): void;
+  newToken(remote: Address): Uint8Array | undefined;
   drop(reason: DropReason): void;
 }
 
@@ -105,6 +109,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #initials = new Map<string, Entry>();
   readonly #byRemote = new Map<Address, Set<Entry>>();
   readonly #admissions: AdmissionList;
+  readonly #validator: AddressValidator;
   readonly #drops = new Map<DropReason, number>();
   // Each entry is in each list at most once.
   readonly #ready = new Fifo<Entry>();
@@ -116,6 +121,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #receiveBuffer = new Uint8Array(65_536);
   readonly #header = new PacketHeader();
   #halfOpen = 0;
+  /** When the latest datagram came in. */
+  #receivedAt = 0;
   #resetsFrom = -Infinity;
   #resets = 0;
 
@@ -137,10 +144,12 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     this.#routes = new Routes(random, config.resetKey ?? randomBytes(random, 32));
     const { maxAdmittedAddresses: maxAddresses, maxAdmittedTokens: maxTokens } = config;
     this.#admissions = new AdmissionList({ maxAddresses, maxTokens }, random);
+    this.#validator = new AddressValidator(config.server?.addressValidation, config.aead, random);
     this.#owner = {
       issue: (entry) => this.#routes.issue(entry),
       retire: (connectionId) => this.#routes.retire(connectionId),
       wake: (entry) => this.#wake(entry),
+      newToken: (remote) => this.#validator.newToken(remote, this.#receivedAt),
       drop: (reason) => this.#drop(reason),
     };
   }
@@ -228,6 +237,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
 
   handleDatagram(datagram: Datagram, now: number): void {
     const { payload, segmentBytes = payload.length } = datagram;
+    this.#receivedAt = now;
     if (payload.length === 0) return this.#drop("empty datagram");
     // A datagram of UDP always fits the buffer; what does not is none, nor is a run of empty ones.
     if (segmentBytes < 1 || Math.min(segmentBytes, payload.length) > this.#receiveBuffer.length) {
@@ -322,18 +332,24 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   #accept(header: PacketHeader, lengthBytes: number, from: Datagram, now: number): void {
     const { server, maxConnections, maxHalfOpenConnections } = this.#config;
     if (server === undefined) return this.#drop("not a server");
-    if (!this.#isAdmitted(from.remote, now) && !this.#admissions.hasToken(header.token, now)) {
-      return this.#drop("not admitted");
-    }
+    const isAdmitted = this.#isAdmitted(from.remote, now) || this.#admissions.hasToken(header.token, now);
+    if (!isAdmitted && header.token.length === 0) return this.#drop("not admitted");
     if (lengthBytes < MIN_INITIAL_DATAGRAM_BYTES) return this.#drop("Initial is too small"); // RFC 9000 §14.1
     if (header.destinationConnectionId.length < MIN_INITIAL_CONNECTION_ID_BYTES) {
       return this.#drop("Initial connection ID is too short");
     }
     if (this.#entries.size >= maxConnections) return this.#drop("too many connections");
+    const isUnderLoad = this.#halfOpen >= maxHalfOpenConnections / 2;
+    const verdict = this.#validator.judge(header, from.remote, { isAdmitted, isUnderLoad }, now);
+    if (verdict.type === "retry") {
+      this.#drop("Retry sent");
+      return this.#answer({ base: from.base, remote: from.remote, payload: verdict.packet });
+    }
+    if (!verdict.isAdmitted) return this.#drop("not admitted");
     if (this.#halfOpen >= maxHalfOpenConnections) return this.#drop("too many handshakes");
     const entry = new Entry(this.#owner);
     const originalDestinationId = header.destinationConnectionId.slice();
-    const token = header.token.slice();
+    const { token, isAddressProven, beforeRetryId, isInvalid } = verdict;
     const { tunnelTransport = server.transport } = server;
     const transport = from.base.kind === "tunnel" ? tunnelTransport : server.transport;
     const connection = this.#create(entry, {
@@ -347,6 +363,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       initialDatagramBytes: Math.min(lengthBytes, transport.initialDatagramBytes),
       ...(server.preferredAddress === undefined ? {} : { preferredAddress: server.preferredAddress }),
       peerSourceId: header.sourceConnectionId.slice(),
+      isAddressProven,
+      ...(beforeRetryId === undefined ? {} : { beforeRetryId }),
     }, now);
     entry.initialKey = toHex(originalDestinationId);
     this.#initials.set(entry.initialKey, entry);
@@ -357,6 +375,13 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       connection.abandon();
       while (connection.pollEvent() !== undefined);
       this.#remove(entry);
+      return;
+    }
+    if (isInvalid) {
+      this.#drop("token is invalid");
+      // RFC 9000 §8.1.2: told at once, or the client would wait in vain.
+      connection.refuseToken(now);
+      while (connection.pollEvent() !== undefined);
       return;
     }
     this.#incoming.push({ type: "incoming", connection, token });

@@ -64,6 +64,7 @@ function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: nu
       if (parts.role === "server") {
         // RFC 9001 §4.1.2: for a server complete is confirmed, and it says so.
         parts.pending.isHandshakeDoneDue = true;
+        parts.pending.newToken = parts.makeNewToken(parts.paths.active.remote);
         confirmHandshake(parts, now);
       }
       break;

@@ -62,6 +62,11 @@ export type ConnectionEvent =
   | { readonly type: "observedAddress"; readonly base: Base; readonly remote: Address; readonly address: Address }
   /** What NAT traversal has found: draft-seemann-quic-nat-traversal-02. `pathFailed` may be one of it too. */
   | TraversalEvent
+  /**
+   * On a client: for `token` of the next connection to this server, which then knows our address. To be used once, and by
+   * nobody who must not be known again (RFC 9000 §8.1.3).
+   */
+  | { readonly type: "newToken"; readonly token: Uint8Array }
   /** A secret, for `SSLKEYLOGFILE`; only if the TLS settings ask for it. */
   | {
     readonly type: "keyLog";
@@ -94,6 +99,8 @@ export type DropReason =
   | "Initial is too small"
   | "Initial connection ID is too short"
   | "Initial does not open"
+  | "Retry sent"
+  | "token is invalid"
   | "unexpected Version Negotiation"
   | "unexpected Retry"
   | "0-RTT is not accepted"

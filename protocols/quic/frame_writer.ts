@@ -205,6 +205,18 @@ export function writeConnectionClose(
   writer.bytes(close.reason);
 }
 
+/** NEW_TOKEN, RFC 9000 §19.7. */
+export function writeNewToken(writer: Writer, token: Uint8Array): void {
+  writer.uint8(0x07);
+  writeVarint2(writer, token.length);
+  writer.bytes(token);
+}
+
+/** Bytes that `writeNewToken` takes. */
+export function newTokenFrameBytes(token: Uint8Array): number {
+  return 1 + 2 + token.length;
+}
+
 /** HANDSHAKE_DONE, RFC 9000 §19.20. */
 export function writeHandshakeDone(writer: Writer): void {
   writer.uint8(0x1e);

@@ -10,6 +10,7 @@ import { equalBytes } from "../core/bytes.ts";
 import type { Base } from "../core/machine.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { AeadBackend } from "../crypto/aead.ts";
+import { MAX_TOKEN_BYTES } from "./config.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake, confirmHandshake } from "./establishment.ts";
@@ -388,8 +389,9 @@ export class Receiver {
         break;
       }
       case "NEW_TOKEN":
-        // A client may keep it for its next connection (RFC 9000 §8.1.3); that comes with address validation by token.
         if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "NEW_TOKEN from a client");
+        // What no Initial of ours could bring is passed over.
+        if (frame.token.length <= MAX_TOKEN_BYTES) parts.events.push({ type: "newToken", token: frame.token.slice() });
         break;
       case "HANDSHAKE_DONE":
         if (parts.role === "server") throw new TransportError("PROTOCOL_VIOLATION", "HANDSHAKE_DONE from a client");

@@ -72,6 +72,7 @@ function applyOutcome(
     if (packet.largestAcknowledged >= 0) space?.received.onAckAcknowledged(packet.largestAcknowledged);
     onPacketAcked(parts, packet);
   }
+  if (outcome.isRttSampled) parts.congestion.onRttSample(parts.rtt.latestMs);
   let isLargeLost = false;
   for (let i = 0; i < outcome.lostCount; i++) {
     const packet = outcome.lost[i]!;
@@ -132,6 +133,9 @@ function onPacketLost(parts: ConnectionParts, packet: SentPacket): void {
       case "HANDSHAKE_DONE":
         parts.pending.isHandshakeDoneDue = true;
         break;
+      case "NEW_TOKEN":
+        parts.pending.newToken = frame.token;
+        break;
       case "ADD_ADDRESS":
       case "REMOVE_ADDRESS":
       case "PUNCH_ME_NOW":
@@ -150,12 +154,11 @@ function onPacketLost(parts: ConnectionParts, packet: SentPacket): void {
       case "STREAMS_BLOCKED":
         break;
       // RFC 9000 §13.3: a challenge is repeated by its own timer with fresh data, a response by being asked again; PING
-      // has done its work; RFC 9221 §5.2: a datagram is gone. NEW_TOKEN is not sent yet.
+      // has done its work; RFC 9221 §5.2: a datagram is gone.
       case "PATH_CHALLENGE":
       case "PATH_RESPONSE":
       case "PING":
       case "DATAGRAM":
-      case "NEW_TOKEN":
         break;
       default:
         unreachable(frame);

@@ -16,6 +16,7 @@ import {
   MAX_REASON_BYTES,
   MIN_ACK_BYTES,
   NEW_CONNECTION_ID_BYTES,
+  newTokenFrameBytes,
   PATH_FRAME_BYTES,
   SMALL_FRAME_BYTES,
   writeAck,
@@ -27,6 +28,7 @@ import {
   writeMaxStreamData,
   writeMaxStreams,
   writeNewConnectionId,
+  writeNewToken,
   writePadding,
   writePathChallenge,
   writePathResponse,
@@ -257,7 +259,8 @@ export class Sender {
   #hasApplicationFrames(now: number): boolean {
     const { pending, localIds, remoteIds, streams, datagrams, extensions, paths } = this.#parts;
     return streams.hasData || streams.hasControlFrame || datagrams.hasToSend || pending.isPingDue ||
-      pending.isHandshakeDoneDue || localIds.pending !== undefined || remoteIds.pendingRetirement !== undefined ||
+      pending.isHandshakeDoneDue || pending.newToken !== undefined || localIds.pending !== undefined ||
+      remoteIds.pendingRetirement !== undefined ||
       extensions?.hasFrame(paths.active, now) === true;
   }
 
@@ -338,6 +341,12 @@ export class Sender {
       writeHandshakeDone(writer);
       pending.isHandshakeDoneDue = false;
       record.frames.push(SENT_HANDSHAKE_DONE);
+    }
+    const { newToken } = pending;
+    if (newToken !== undefined && writer.remaining >= newTokenFrameBytes(newToken)) {
+      writeNewToken(writer, newToken);
+      pending.newToken = undefined;
+      record.frames.push({ type: "NEW_TOKEN", token: newToken });
     }
     if (pending.isPingDue && writer.remaining > 0) {
       writePing(writer);

@@ -3,7 +3,7 @@ import { addressOf } from "../../../protocols/core/address.ts";
 import { fromHex, toHex } from "../../../protocols/core/bytes.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../../protocols/quic/config.ts";
 import { QuicEndpoint } from "../../../protocols/quic/endpoint.ts";
-import { CLIENT_ADDRESS, Pair, rawKeyTls, SERVER_ADDRESS, SERVER_KEY } from "../../support/quic_pair.ts";
+import { CLIENT_ADDRESS, CLIENT_KEY, Pair, rawKeyTls, SERVER_ADDRESS, SERVER_KEY } from "../../support/quic_pair.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 
 const STRANGER = addressOf("203.0.113.9", 9999);
@@ -64,7 +64,11 @@ Deno.test("Endpoint that lists whom it admits is silent to others (design: admis
 });
 
 Deno.test("Endpoint keeps to its limits of connections and handshakes", () => {
-  const handshakes = new Pair({ server: { maxHalfOpenConnections: 2 } });
+  const tls = rawKeyTls(SERVER_KEY, CLIENT_KEY);
+  const addressValidation = { retry: "never", newTokens: false } as const;
+  const handshakes = new Pair({
+    server: { maxHalfOpenConnections: 2, server: { tls, transport: DEFAULT_TRANSPORT_SETTINGS, addressValidation } },
+  });
   handshakes.filter = (from) => from.name === "client";
   for (let i = 0; i < 5; i++) handshakes.connect();
   handshakes.runTo(50);
