@@ -1,9 +1,11 @@
 /**
- * Congestion control: NewReno of RFC 9002 §7 and Appendix B. ECN is left out: the runtime shows no ECN bits.
+ * Congestion control: NewReno of RFC 9002 §7 and Appendix B, with HyStart++ (RFC 9406) in the first slow start of a path. ECN
+ * is left out: the runtime shows no ECN bits.
  *
  * @module
  */
 
+import { CSS_GROWTH_DIVISOR, HyStart } from "./hystart.ts";
 import type { SentPacket } from "./sent_packet.ts";
 
 /** Most the window may grow to: what one sender may have in the network, and in memory, for one connection. */
@@ -26,6 +28,8 @@ export interface CongestionController {
   onPacketSent(packet: SentPacket): void;
   /** A packet was acknowledged; does nothing if it was not in flight. */
   onPacketAcked(packet: SentPacket, now: number): void;
+  /** The packets told last were acknowledged with a sample of the round-trip time, as it was measured. */
+  onRttSample(rttMs: number): void;
   /** A packet was declared lost; does nothing if it was not in flight. */
   onPacketLost(packet: SentPacket, now: number): void;
   /** Every packet over a long time was lost, after the losses were told one by one: RFC 9002 §7.6.2. */
@@ -45,12 +49,18 @@ export class NewReno implements CongestionController {
   #bytesInFlight = 0;
   #slowStartThresholdBytes = Infinity;
   #recoveryStartedAt = -Infinity;
+  /**
+   * One packet may leave although the window has just been halved: what was lost then comes a round trip after it was missed
+   * and no later (RFC 9002 §7.3.2).
+   */
+  #isRecoveryPacketDue = false;
   /** Bytes acknowledged towards the next increase in congestion avoidance. */
   #ackedBytes = 0;
   // Most bytes in flight in this round trip and the one before: whether the window is used at all (RFC 9002 §7.8).
   #peakBytes = 0;
   #previousPeakBytes = 0;
   #roundStartedAt = -Infinity;
+  readonly #hyStart = new HyStart();
 
   /** @param maxDatagramBytes The datagram size assumed for the path. */
   constructor(maxDatagramBytes: number) {
@@ -67,15 +77,17 @@ export class NewReno implements CongestionController {
   }
 
   get availableBytes(): number {
-    return this.#congestionWindowBytes - this.#bytesInFlight;
+    const availableBytes = this.#congestionWindowBytes - this.#bytesInFlight;
+    return this.#isRecoveryPacketDue ? Math.max(availableBytes, this.#maxDatagramBytes) : availableBytes;
   }
 
   get isInSlowStart(): boolean {
-    return this.#congestionWindowBytes < this.#slowStartThresholdBytes;
+    return this.#isBelowThreshold && !this.#isConservative;
   }
 
   onPacketSent(packet: SentPacket): void {
     if (!packet.isInFlight) return;
+    this.#isRecoveryPacketDue = false;
     this.#bytesInFlight += packet.bytes;
     if (this.#bytesInFlight > this.#peakBytes) this.#peakBytes = this.#bytesInFlight;
   }
@@ -88,11 +100,13 @@ export class NewReno implements CongestionController {
       this.#previousPeakBytes = this.#peakBytes;
       this.#peakBytes = this.#bytesInFlight;
       this.#roundStartedAt = now;
+      if (this.#isFirstSlowStart) this.#hyStart.onRoundStart();
+      if (this.#hyStart.phase === "over") this.#endSlowStart();
     }
     // Neither in recovery (RFC 9002 §7.3.2) nor while the window is not filled (RFC 9002 §7.8) does it grow.
     if (packet.sentAt <= this.#recoveryStartedAt || !isUsed) return;
-    if (this.isInSlowStart) {
-      this.#grow(packet.bytes);
+    if (this.#isBelowThreshold) {
+      this.#grow(this.#isConservative ? packet.bytes / CSS_GROWTH_DIVISOR : packet.bytes);
       return;
     }
     this.#ackedBytes += packet.bytes;
@@ -102,12 +116,17 @@ export class NewReno implements CongestionController {
     }
   }
 
+  onRttSample(rttMs: number): void {
+    if (this.#isFirstSlowStart) this.#hyStart.onRttSample(rttMs);
+  }
+
   onPacketLost(packet: SentPacket, now: number): void {
     if (!packet.isInFlight) return;
     this.#bytesInFlight -= packet.bytes;
     // One reduction a round trip: what was sent before the reduction says nothing new (RFC 9002 §7.3.2).
     if (packet.sentAt <= this.#recoveryStartedAt) return;
     this.#recoveryStartedAt = now;
+    this.#isRecoveryPacketDue = true;
     this.#ackedBytes = 0;
     this.#slowStartThresholdBytes = this.#congestionWindowBytes * LOSS_REDUCTION_FACTOR;
     this.#congestionWindowBytes = Math.max(this.#slowStartThresholdBytes, this.#minimumWindowBytes);
@@ -140,6 +159,26 @@ export class NewReno implements CongestionController {
     this.#peakBytes = 0;
     this.#previousPeakBytes = 0;
     this.#roundStartedAt = -Infinity;
+    this.#isRecoveryPacketDue = false;
+    this.#hyStart.reset();
+  }
+
+  get #isBelowThreshold(): boolean {
+    return this.#congestionWindowBytes < this.#slowStartThresholdBytes;
+  }
+
+  /** RFC 9406 §4.3: HyStart++ is for the first one, whose threshold is not known. */
+  get #isFirstSlowStart(): boolean {
+    return this.#slowStartThresholdBytes === Infinity;
+  }
+
+  get #isConservative(): boolean {
+    return this.#isFirstSlowStart && this.#hyStart.phase === "conservative";
+  }
+
+  /** RFC 9406 §4.2: congestion avoidance from here on. */
+  #endSlowStart(): void {
+    if (this.#isFirstSlowStart) this.#slowStartThresholdBytes = this.#congestionWindowBytes;
   }
 
   /** RFC 9002 §7.2 (kMinimumWindow). */
@@ -150,7 +189,7 @@ export class NewReno implements CongestionController {
   /** In slow start half of the window in use is enough: it doubles each round trip anyway. */
   get #isWindowUsed(): boolean {
     const peakBytes = Math.max(this.#peakBytes, this.#previousPeakBytes);
-    return this.isInSlowStart
+    return this.#isBelowThreshold
       ? 2 * peakBytes > this.#congestionWindowBytes
       : peakBytes + 3 * this.#maxDatagramBytes > this.#congestionWindowBytes;
   }

@@ -41,6 +41,8 @@ export interface LossOutcome {
   /** Packets declared lost: the first `lostCount` elements, in ascending order. */
   readonly lost: readonly SentPacket[];
   readonly lostCount: number;
+  /** Whether the RTT estimator took a sample, now its latest. */
+  readonly isRttSampled: boolean;
   /** RFC 9002 §7.6: to be told to congestion control after the losses. */
   readonly isPersistentCongestion: boolean;
   /** Set by a probe timeout: the space in which `probePackets` ack-eliciting packets must be sent now. */
@@ -199,6 +201,7 @@ export class LossDetection {
     // RFC 9002 §5.1: only the largest acknowledged, newly so, makes a sample; RFC 9000 §9.4: only of this path.
     if (hasAckEliciting && newest.packetNumber === ack.largestAcknowledged && newest.pathId === this.#pathId) {
       this.#rtt.update(Math.max(0, now - newest.sentAt), this.#believedAckDelayMs(space, ackDelayMs), now);
+      outcome.isRttSampled = true;
     }
     this.#detectLost(state, now);
     // RFC 9002 §6.2.1: a client unsure of its address being validated keeps the backoff.
@@ -292,9 +295,8 @@ export class LossDetection {
     for (let i = 0; i < outcome.ackedCount; i++) {
       const packet = outcome.acked[i]!;
       sent.remove(packet.packetNumber);
-      if (packet.packetNumber < state.pathStart) {
-        state.largestAcknowledgedBefore = Math.max(state.largestAcknowledgedBefore, packet.packetNumber);
-      }
+      // What goes elsewhere to look for a path overtakes what it was sent after, and tells nothing about it.
+      if (packet.pathId >= 0) state.noteAcknowledged(packet.packetNumber);
       if (packet.isAckEliciting) {
         hasAckEliciting = true;
         state.ackElicitingInFlight--;
@@ -315,7 +317,7 @@ export class LossDetection {
    */
   #detectLost(state: SpaceState, now: number): void {
     const outcome = this.#outcome;
-    const { sent, largestAcknowledged } = state;
+    const { sent, largestAcknowledged, largestAcknowledgedHere, largestAcknowledgedBefore } = state;
     const rtt = this.#rtt;
     const lossDelayMs = Math.max(TIME_THRESHOLD * Math.max(rtt.latestMs, rtt.smoothedMs), GRANULARITY_MS);
     this.#lossDelayMs = lossDelayMs;
@@ -335,7 +337,7 @@ export class LossDetection {
       }
       const isOfPathBefore = n < state.pathStart;
       const lossAt = packet.sentAt + (isOfPathBefore ? previousLossDelayMs : lossDelayMs);
-      const newestAcked = isOfPathBefore ? state.largestAcknowledgedBefore : largestAcknowledged;
+      const newestAcked = isOfPathBefore ? largestAcknowledgedBefore : largestAcknowledgedHere;
       if (lossAt > now && newestAcked < n + PACKET_THRESHOLD) {
         if (state.lossAt === undefined || lossAt < state.lossAt) state.lossAt = lossAt;
         runStartedAt = undefined;
@@ -390,8 +392,10 @@ class SpaceState {
   readonly space: PacketNumberSpace;
   readonly sent = new SentPackets();
   largestAcknowledged = -1;
-  /** The first number of the path in use, and the largest below it that was acknowledged. */
+  /** The first number of the path in use. */
   pathStart = 0;
+  /** The largest acknowledged from there on, and the largest below; of packets that went the way of the others. */
+  largestAcknowledgedHere = -1;
   largestAcknowledgedBefore = -1;
   ackElicitingInFlight = 0;
   lastAckElicitingSentAt = 0;
@@ -418,7 +422,17 @@ class SpaceState {
   /** What follows goes out on another path. */
   startPath(): void {
     this.pathStart = this.sent.next;
-    this.largestAcknowledgedBefore = this.largestAcknowledged;
+    this.largestAcknowledgedBefore = Math.max(this.largestAcknowledgedBefore, this.largestAcknowledgedHere);
+    this.largestAcknowledgedHere = -1;
+  }
+
+  /** A packet was acknowledged that was sent on the path in use, or on the one before. */
+  noteAcknowledged(packetNumber: number): void {
+    if (packetNumber >= this.pathStart) {
+      if (packetNumber > this.largestAcknowledgedHere) this.largestAcknowledgedHere = packetNumber;
+    } else if (packetNumber > this.largestAcknowledgedBefore) {
+      this.largestAcknowledgedBefore = packetNumber;
+    }
   }
 
   /** Forgets all packets. @returns The bytes of them that were in flight on the path. */
@@ -443,6 +457,7 @@ class Outcome implements LossOutcome {
   ackedCount = 0;
   readonly lost: SentPacket[] = [];
   lostCount = 0;
+  isRttSampled = false;
   isPersistentCongestion = false;
   probeSpace: PacketNumberSpace | undefined = undefined;
   probePackets = 0;
@@ -450,6 +465,7 @@ class Outcome implements LossOutcome {
   clear(): void {
     this.ackedCount = 0;
     this.lostCount = 0;
+    this.isRttSampled = false;
     this.isPersistentCongestion = false;
     this.probeSpace = undefined;
     this.probePackets = 0;

@@ -32,6 +32,10 @@ Deno.test("quic-native: a direct path that is found before the handshake is conf
 
 for (const sender of ["caller", "listener"] as const) {
   Deno.test(`quic-native: no byte of what the ${sender} sends is lost or late when it goes direct (RFC 9000 §9.4)`, () => {
-    transferOverSwitch({ sender, totalBytes: 4 * 1024 * 1024, directAfterMs: 0 });
+    transferOverSwitch({ sender, totalBytes: 8 * 1024 * 1024, directAfterMs: 0 });
+  });
+
+  Deno.test(`quic-native: nor when the ${sender} has filled the relay's queue for twelve seconds before (RFC 9000 §9.4)`, () => {
+    transferOverSwitch({ sender, totalBytes: 20 * 1024 * 1024, directAfterMs: 8000 });
   });
 }

@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { MAX_CONGESTION_WINDOW_BYTES, NewReno } from "../../../protocols/quic/congestion.ts";
 import { SentPacket } from "../../../protocols/quic/sent_packet.ts";
 
@@ -142,4 +142,43 @@ Deno.test("NewReno takes another datagram size (RFC 9002 §7.2)", () => {
   const reno = new NewReno(1200);
   reno.setMaxDatagramBytes(1452);
   strictEqual(reno.congestionWindowBytes, 14_520);
+});
+
+Deno.test("NewReno lets one packet leave when it halves the window, for what was lost (RFC 9002 §7.3.2)", () => {
+  const reno = new NewReno(BYTES);
+  const packets = sendWindow(reno, 0);
+  reno.onPacketLost(packets[0]!, 100);
+  strictEqual(reno.congestionWindowBytes, 6000);
+  strictEqual(reno.bytesInFlight, 9 * BYTES);
+  strictEqual(reno.availableBytes, BYTES);
+  reno.onPacketSent(packetAt(100));
+  strictEqual(reno.availableBytes, 6000 - 10 * BYTES);
+  // One a recovery.
+  reno.onPacketLost(packets[1]!, 101);
+  strictEqual(reno.availableBytes, 6000 - 9 * BYTES);
+});
+
+/** A round trip in which the whole window is acknowledged, each packet with that sample. */
+function roundTrip(reno: NewReno, sentAt: number, rttMs: number): void {
+  for (const packet of sendWindow(reno, sentAt)) {
+    reno.onPacketAcked(packet, sentAt + 100);
+    reno.onRttSample(rttMs);
+  }
+}
+
+Deno.test("NewReno grows by a quarter while the round-trip time rises, and then leaves slow start (RFC 9406 §4.2)", () => {
+  const reno = new NewReno(BYTES);
+  roundTrip(reno, 0, 100);
+  strictEqual(reno.congestionWindowBytes, 24_000);
+  // The eighth sample tells: the twelve packets behind it count a quarter.
+  roundTrip(reno, 101, 112.5);
+  strictEqual(reno.congestionWindowBytes, 24_000 + 8 * BYTES + 12 * BYTES / 4);
+  strictEqual(reno.isInSlowStart, false);
+  const windows: number[] = [];
+  for (let round = 0; round < 6; round++) {
+    roundTrip(reno, 202 + 101 * round, 120);
+    windows.push(Math.floor(reno.congestionWindowBytes / BYTES));
+  }
+  // Four rounds more, which with the one it began in makes five; then a datagram a round trip.
+  deepStrictEqual(windows, [38, 48, 60, 75, 75, 76]);
 });

@@ -337,6 +337,22 @@ Deno.test("LossDetection does not take packets of a path that was left for lost 
   deepStrictEqual(numbers(late.lost, late.lostCount), [2]);
 });
 
+Deno.test("LossDetection does not take packets for lost because a probe elsewhere overtakes them (RFC 9000 §9.4)", () => {
+  const f = confirmed();
+  f.send(0, 0);
+  f.ack([[0, 0]], 200);
+  for (let n = 1; n <= 4; n++) f.send(n, 200);
+  f.send(5, 200, { pathId: -1 });
+  // Larger by three and more, and on a faster way.
+  strictEqual(f.ack([[5, 5]], 300).lostCount, 0);
+  // One that went the same way tells.
+  const outcome = f.ack([[5, 4]], 400);
+  deepStrictEqual(numbers(outcome.lost, outcome.lostCount), [1]);
+  // What never comes is lost in time.
+  const late = f.loss.onTimeout(f.loss.timeoutAt() ?? 0);
+  deepStrictEqual([f.loss.timeoutAt(), numbers(late.lost, late.lostCount)], [undefined, [2, 3]]);
+});
+
 Deno.test("LossDetection terminates at every timeout: each one moves the next, or empties it", () => {
   const f = confirmed();
   // Awkward fractions: sentAt + delay must not round to just before itself.
