@@ -76,11 +76,11 @@ export class SignalStream {
     if (this.#lines.fault !== undefined || this.#lines.isAtEnd) this.end(now);
   }
 
-  /** It is over, and the hub forgets its client. What was sent still goes out. */
+  /** It is over, and the hub forgets its client. What was sent still goes out, if anybody reads it. */
   end(now: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#lines.finish();
+    this.#lines.cutOrFinish();
     this.#client.handleClosed(now);
     this.#host.ended(now);
   }

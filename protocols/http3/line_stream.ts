@@ -151,6 +151,12 @@ export class LineStream {
     if (this.#isFinishing) this.#http3.finish(this.#streamId);
   }
 
+  /** Ends it at once if lines still wait, as nobody reads them; otherwise as `finish`. */
+  cutOrFinish(): void {
+    if (this.#waiting.length > 0) this.#fail("H3_EXCESSIVE_LOAD", "The peer does not read");
+    else this.finish();
+  }
+
   /** No more follows what was sent, and what comes is of no interest: `code` says why. */
   finish(code: Http3ErrorName = "H3_NO_ERROR"): void {
     if (this.#fault !== undefined || this.#isFinishing) return;

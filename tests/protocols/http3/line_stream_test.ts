@@ -154,3 +154,18 @@ Deno.test("What waits for a peer that does not read has a limit", () => {
   strictEqual(client.of("reset")[0]?.code, 0x0107);
   deepStrictEqual(server.of("closed"), []);
 });
+
+Deno.test("Whoever wants to end and finds lines waiting ends at once; otherwise what was sent goes out", () => {
+  const { pair, ends: [client], lines: [, answered] } = openLines({ maxLineBytes: 1000, maxWaitingBytes: 1024 * 1024 });
+  answered.send("read");
+  for (let i = 0; i < 600; i++) answered.send("x".repeat(999));
+  answered.cutOrFinish();
+  deepStrictEqual(answered.fault, { code: "H3_EXCESSIVE_LOAD", reason: "The peer does not read" });
+  pair.runUntil(() => client.of("reset").length > 0);
+  strictEqual(client.of("reset")[0]?.code, 0x0107);
+  const { pair: other, ends: [reader], lines: [asked, last] } = openLines();
+  last.send("last");
+  last.cutOrFinish();
+  other.runUntil(() => reader.of("readable").length > 0);
+  deepStrictEqual([readAll(asked, other.now), last.fault], [["last"], undefined]);
+});
