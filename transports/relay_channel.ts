@@ -7,7 +7,7 @@
 
 import type { Http3Connection } from "../protocols/http3/connection.ts";
 import type { Http3Event } from "../protocols/http3/events.ts";
-import { nameHttp3Error } from "../protocols/http3/errors.ts";
+import { HTTP3_ERROR, nameHttp3Error } from "../protocols/http3/errors.ts";
 import { LineStream } from "../protocols/http3/line_stream.ts";
 import type { ResponseHead } from "../protocols/http3/message.ts";
 import { MAX_MESSAGE_LENGTH, SIGNAL_CONTENT_TYPE, SIGNAL_PATH } from "../signaling/channel.ts";
@@ -99,8 +99,11 @@ export class RelayChannel implements RelayUse {
         return this.#read(state.lines, now);
       case "writable":
         return state.lines.flush();
-      case "reset":
       case "stopped":
+        // RFC 9114 §4.1: the response is whole, and has the reason in it.
+        if (event.code === HTTP3_ERROR.H3_NO_ERROR) return;
+        return this.#end(`the hub ended it with ${nameHttp3Error(event.code)}`, false, now);
+      case "reset":
         return this.#end(`the hub ended it with ${nameHttp3Error(event.code)}`, false, now);
       case "failed":
         return this.#end(event.reason, false, now);

@@ -62,13 +62,13 @@ class World {
   }
 
   /** Somebody who waits under the name "bob" and echoes. */
-  listen(way: Way): VirtualPeer {
-    const context = contextOf(this.b, 1);
+  listen(way: Way, host = this.b, key = host): VirtualPeer {
+    const context = { ...contextOf(host, 1), key: contextOf(key, 1).key };
     const listener = new HubListener({ ...context, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
     const relays = way.transport === "ice-then-quic" ? [] : [this.service.access];
     return new VirtualPeer(
       this.net,
-      this.b,
+      host,
       (node) => transportOf(way).accept({ listener, patient: false, maxSessions: 2, relays }, node),
       { ...this.#places(way), context, onConnection: this.echo.answer },
     );
@@ -358,4 +358,22 @@ Deno.test("signaling relay: whoever wants the secrets of connections is told tho
       "EXPORTER_SECRET",
     ]),
   );
+});
+
+Deno.test("signaling relay: what the hub says before it hangs up is heard: a name that is taken, a key that came again", () => {
+  const way: Way = { signaling: "relay", transport: "ice-then-quic" };
+  const world = new World();
+  const first = world.listen(way);
+  world.net.run({ until: CALL_AT });
+  const other = world.net.host("other", { rttToCoreMs: 40 });
+  const taken = world.listen(way, other);
+  const third = world.net.host("third", { rttToCoreMs: 40 });
+  const again = world.listen(way, third, world.b);
+  world.net.run({ until: CALL_AT + 5000 });
+  deepStrictEqual(
+    [first, taken, again].map((peer) => peer.first("failed")?.event.reason),
+    ["replaced", "nameTaken", undefined],
+  );
+  strictEqual(world.service.hub.sizes.listeners, 1);
+  ok(again.first("registered") !== undefined);
 });
