@@ -50,17 +50,20 @@ export function deriveInitialSecrets(
   };
 }
 
-/** Key, IV and header protection key from a secret: RFC 9001 §5.1. */
-export function derivePacketKeys(
+/** Key and IV of one key phase: RFC 9001 §5.1. */
+export function derivePhaseKeys(
   suite: ProtectionSuite,
   secret: Uint8Array,
-): { readonly key: Uint8Array; readonly iv: Uint8Array; readonly hp: Uint8Array } {
-  const { keyBytes } = AEAD_PROPERTIES[suite.aead];
+): { readonly key: Uint8Array; readonly iv: Uint8Array } {
   return {
-    key: hkdfExpandLabel(suite.hash, secret, "quic key", NO_BYTES, keyBytes),
+    key: hkdfExpandLabel(suite.hash, secret, "quic key", NO_BYTES, AEAD_PROPERTIES[suite.aead].keyBytes),
     iv: hkdfExpandLabel(suite.hash, secret, "quic iv", NO_BYTES, AEAD_NONCE_BYTES),
-    hp: hkdfExpandLabel(suite.hash, secret, "quic hp", NO_BYTES, keyBytes),
   };
+}
+
+/** The header protection key, which outlives key phases: RFC 9001 §5.1, §6.1. */
+export function deriveHeaderKey(suite: ProtectionSuite, secret: Uint8Array): Uint8Array {
+  return hkdfExpandLabel(suite.hash, secret, "quic hp", NO_BYTES, AEAD_PROPERTIES[suite.aead].keyBytes);
 }
 
 /** The secret of the next key phase: RFC 9001 §6.1. */
@@ -76,7 +79,7 @@ class PhaseKey {
   readonly #nonce: Uint8Array;
 
   constructor(backend: AeadBackend, suite: ProtectionSuite, secret: Uint8Array) {
-    const { key, iv } = derivePacketKeys(suite, secret);
+    const { key, iv } = derivePhaseKeys(suite, secret);
     this.secret = secret;
     this.#aead = backend.aead(suite.aead, key);
     this.#iv = iv;
@@ -124,7 +127,7 @@ export class PacketSealer {
     this.#backend = backend;
     this.#suite = suite;
     this.#key = new PhaseKey(backend, suite, secret);
-    this.#headerProtection = backend.headerProtection(suite.aead, derivePacketKeys(suite, secret).hp);
+    this.#headerProtection = backend.headerProtection(suite.aead, deriveHeaderKey(suite, secret));
   }
 
   /** The Key Phase bit for packets to come: RFC 9001 §6. */
@@ -216,7 +219,7 @@ export class PacketOpener {
     this.#backend = backend;
     this.#suite = suite;
     this.#key = new PhaseKey(backend, suite, secret);
-    this.#headerProtection = backend.headerProtection(suite.aead, derivePacketKeys(suite, secret).hp);
+    this.#headerProtection = backend.headerProtection(suite.aead, deriveHeaderKey(suite, secret));
   }
 
   /** Packets that failed to open so far, all phases together. */

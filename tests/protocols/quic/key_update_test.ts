@@ -6,7 +6,7 @@ import type { AeadBackend, AeadLimits, AeadName } from "../../../protocols/crypt
 import { NODE_AEAD_BACKEND } from "../../../protocols/crypto/node_aead.ts";
 import type { QuicConnection } from "../../../protocols/quic/connection.ts";
 import { writeShortHeader } from "../../../protocols/quic/packet.ts";
-import { derivePacketKeys, PacketOpener, PacketSealer } from "../../../protocols/quic/packet_protection.ts";
+import { deriveHeaderKey, PacketOpener, PacketSealer } from "../../../protocols/quic/packet_protection.ts";
 import { CIPHER_SUITES } from "../../../protocols/tls/cipher_suites.ts";
 import { DEFAULT_CIPHER_SUITES } from "../../../protocols/tls/config.ts";
 import type { KeyLogLabel } from "../../../protocols/tls/events.ts";
@@ -352,7 +352,7 @@ Deno.test("Packets of the old phase are taken for three probe timeouts after the
 Deno.test("Header protection outlives every update (RFC 9001 §6.1)", () => {
   const secret = new Uint8Array(32).fill(0x51);
   const sealer = new PacketSealer(NODE_AEAD_BACKEND, SUITE, secret);
-  const { hp } = derivePacketKeys(SUITE, secret);
+  const hp = deriveHeaderKey(SUITE, secret);
   const protection = NODE_AEAD_BACKEND.headerProtection(SUITE.aead, hp);
   for (let update = 0; update < 3; update++) {
     const writer = new Writer(new Uint8Array(64));

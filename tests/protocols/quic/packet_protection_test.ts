@@ -3,8 +3,9 @@ import { concatBytes, fromHex, toHex } from "../../../protocols/core/bytes.ts";
 import { NODE_AEAD_BACKEND } from "../../../protocols/crypto/node_aead.ts";
 import { PacketHeader } from "../../../protocols/quic/packet.ts";
 import {
+  deriveHeaderKey,
   deriveInitialSecrets,
-  derivePacketKeys,
+  derivePhaseKeys,
   INITIAL_SUITE,
   isRetryAuthentic,
   nextSecret,
@@ -26,7 +27,8 @@ import {
 const CHACHA20: ProtectionSuite = { aead: "CHACHA20_POLY1305", hash: "SHA-256" };
 
 function hexKeys(suite: ProtectionSuite, secret: Uint8Array): { key: string; iv: string; hp: string } {
-  const { key, iv, hp } = derivePacketKeys(suite, secret);
+  const { key, iv } = derivePhaseKeys(suite, secret);
+  const hp = deriveHeaderKey(suite, secret);
   return { key: toHex(key), iv: toHex(iv), hp: toHex(hp) };
 }
 
