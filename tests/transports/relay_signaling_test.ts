@@ -7,6 +7,7 @@ import { HubListener } from "../../signaling/listener.ts";
 import { auto } from "../../transports/auto.ts";
 import { iceThenQuic } from "../../transports/ice_then_quic.ts";
 import { quicNative } from "../../transports/quic_native.ts";
+import type { Node, RelayPolicy } from "../../transports/traversal.ts";
 import { SignalService, type SignalServiceOptions } from "../support/signal_world.ts";
 import { contextOf, Echo, HUB, VirtualPeer } from "../support/virtual_peers.ts";
 
@@ -21,6 +22,7 @@ interface Way {
   readonly transport: "quic-native" | "ice-then-quic" | "auto";
   readonly token?: string;
   readonly keyLog?: boolean;
+  readonly policy?: RelayPolicy;
 }
 
 const BY_RELAY: Way = { signaling: "relay", transport: "quic-native" };
@@ -69,7 +71,7 @@ class World {
     return new VirtualPeer(
       this.net,
       host,
-      (node) => transportOf(way).accept({ listener, patient: false, maxSessions: 2, relays }, node),
+      (node) => transportOf(way).accept({ listener, patient: false, maxSessions: 2, relays }, nodeFor(way, node)),
       { ...this.#places(way), context, onConnection: this.echo.answer },
     );
   }
@@ -79,7 +81,7 @@ class World {
     const context = contextOf(this.a, 1);
     const callee = { kind: "name" as const, name: "bob", key: undefined };
     const target = { caller: new HubCaller({ ...context, hub: HUB, callee }), patient: false };
-    return new VirtualPeer(this.net, this.a, (node) => transportOf(way).dial(target, node), {
+    return new VirtualPeer(this.net, this.a, (node) => transportOf(way).dial(target, nodeFor(way, node)), {
       ...this.#places(way),
       context,
       onSession: (session, peer) => {
@@ -118,6 +120,10 @@ class World {
 
 function transportOf({ transport }: Way): ReturnType<typeof quicNative> {
   return { "quic-native": quicNative, "ice-then-quic": iceThenQuic, auto }[transport]();
+}
+
+function nodeFor({ policy }: Way, node: Node): Node {
+  return policy === undefined ? node : { ...node, relayPolicy: policy };
 }
 
 /** The Source Connection ID of an Initial (RFC 9000 §17.2.2); `undefined` of anything else. */
@@ -232,6 +238,26 @@ Deno.test("signaling relay: auto is as fast, with either of the two at the other
     ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
     deepStrictEqual([calling, world.firstByte, world.echo.returned], [calling, 465, "hello"]);
     strictEqual(session.isRelayed?.(session.connection.path) ?? false, false, calling);
+  }
+});
+
+Deno.test("signaling relay: a policy of never is about sessions, one of required tells nobody what the relay sees", () => {
+  const cases: readonly [RelayPolicy, boolean, boolean][] = [["never", false, true], ["required", true, false]];
+  for (const [policy, isRelayed, isSeen] of cases) {
+    const way: Way = { signaling: "relay", transport: "auto", policy };
+    const world = new World();
+    const listener = world.listen(way);
+    world.net.run({ until: CALL_AT });
+    const caller = world.dial(way);
+    world.net.run({ until: CALL_AT + 5000 });
+    const [session] = caller.sessions;
+    ok(session !== undefined, JSON.stringify(caller.first("failed")?.event));
+    deepStrictEqual([policy, world.firstByte, world.echo.returned], [policy, 465, "hello"]);
+    strictEqual(session.isRelayed?.(session.connection.path) ?? false, isRelayed, policy);
+    for (const peer of [caller, listener]) {
+      strictEqual(peer.all("candidate").some(({ candidate }) => candidate.type === "srflx"), isSeen, policy);
+    }
+    strictEqual(world.service.relay.sizes.ports, isRelayed ? 1 : 0, policy);
   }
 });
 
