@@ -84,12 +84,12 @@ export async function listen(words: readonly string[], library: Library): Promis
       if (event.type === "mispaste") mispastes++;
       // Before there is a port, see `RelayWait`.
       if (event.type === "unregistered" && relay?.isOver === false) return relay.fail(event.reason);
-      // The relay was lost and has given us another address.
+      // A relay was lost and has given us another address, or one that was not there before is.
       if (event.type === "ticket" && shown !== undefined && event.text !== shown) {
         shown = event.text;
         status.tell(
           { type: "ticket", ticket: shown },
-          `the ticket holds no more; the new one:\n\n  connect ${shown}\n`,
+          `the addresses at relays have changed; the ticket now:\n\n  connect ${shown}\n`,
         );
       }
       narrate(status, event);

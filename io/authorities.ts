@@ -9,16 +9,26 @@ import { rootCertificates } from "node:tls";
 /** The variable that has the runtime's own TLS trust somebody else too. */
 const CERT_VARIABLE = "DENO_CERT";
 
+/** The authorities that may be read. */
+export interface SystemAuthorities {
+  /** PEM. */
+  readonly certificates: readonly string[];
+  /** What they lack, and what to do about it; absent if nothing. */
+  readonly note?: string;
+}
+
 /**
- * Their certificates, PEM.
- *
- * The file of DENO_CERT is among them if the program may read the variable and the file: nobody is asked for a permission
- * because of it.
+ * The authorities of the runtime, with `--allow-sys` (2.9.6 has no flag for these alone), and those of the file that DENO_CERT names, if the program may read
+ * the variable and the file: nobody is asked for a permission because of it.
  */
-export function systemAuthorities(): readonly string[] {
+export function systemAuthorities(): SystemAuthorities {
   const path = isGranted({ name: "env", variable: CERT_VARIABLE }) ? Deno.env.get(CERT_VARIABLE) : undefined;
-  if (path === undefined || path === "" || !isGranted({ name: "read", path })) return rootCertificates;
-  return [...rootCertificates, Deno.readTextFileSync(path)];
+  const own = path === undefined || path === "" || !isGranted({ name: "read", path })
+    ? []
+    : [Deno.readTextFileSync(path)];
+  // The runtime counts its list of authorities among what it tells of the system.
+  if (isGranted({ name: "sys", kind: "ca" })) return { certificates: [...rootCertificates, ...own] };
+  return { certificates: own, note: "those of the runtime may not be read: give --allow-sys, or --ca FILE" };
 }
 
 function isGranted(permission: Deno.PermissionDescriptor): boolean {

@@ -42,6 +42,10 @@ export class SilentCaller extends Silence<CallerEvent> implements CallerMachine 
   confirm(_key: Uint8Array): void {}
 }
 
+function equalLists(one: readonly Address[], other: readonly Address[]): boolean {
+  return one.length === other.length && one.every((address, i) => address === other[i]);
+}
+
 /** What a {@linkcode RelayedListener} is made with. */
 export interface RelayedListenerOptions {
   /** Our own key. */
@@ -50,12 +54,13 @@ export interface RelayedListenerOptions {
   readonly token: Uint8Array;
 }
 
-/** Hears nobody: makes a ticket of the address at the relay, and that is all a caller needs. */
+/** Hears nobody: makes a ticket of the addresses at relays, and that is all a caller needs. */
 export class RelayedListener extends Silence<ListenerEvent> implements ListenerMachine {
   readonly refusals: ReadonlyMap<Refusal, number> = new Map();
   readonly #options: RelayedListenerOptions;
   #events: ListenerEvent[] = [];
-  #published: Address | undefined;
+  /** In the order in which they came. */
+  #published: readonly Address[] = [];
 
   constructor(options: RelayedListenerOptions) {
     super();
@@ -67,11 +72,13 @@ export class RelayedListener extends Silence<ListenerEvent> implements ListenerM
   }
 
   publish(candidates: readonly RemoteCandidate[], _now: number): void {
-    const address = candidates.find(({ type }) => type === "relay")?.address;
-    if (address === undefined || address === this.#published) return;
-    this.#published = address;
+    const relayed = candidates.filter(({ type }) => type === "relay").map(({ address }) => address);
+    const before = this.#published.filter((address) => relayed.includes(address));
+    const addresses = [...before, ...relayed.filter((address) => !before.includes(address))];
+    if (addresses.length === 0 || equalLists(addresses, this.#published)) return;
+    this.#published = addresses;
     const { key, token } = this.#options;
-    const { text, dropped } = encodeRelayedTicket({ keyId: keyIdOf(key.bytes), token, address });
+    const { text, dropped } = encodeRelayedTicket({ keyId: keyIdOf(key.bytes), token, addresses });
     this.#events = [{ type: "ticket", text, dropped }, { type: "registered" }];
   }
 

@@ -7,6 +7,7 @@
  *               a hub at a relay: its name · digest of its certificate (0 or 32), or no name · digest · port (16) · address
  *     direct  = key ID (16) · record key (32) · expiry (16) · candidates · STUN servers
  *     answer  = key ID (16) · one-time key (32) · proof (8) · candidates
+ *     relayed = key ID (16) · token (16) · port (16) · address, or several: 4 or 6 · port · address, each
  *
  * A direct ticket has no room for 16 random bytes of its own beside addresses of both families, nor does it need them: its
  * record key is as random, made for this ticket, and nowhere else to be seen. The secret is derived from it.
@@ -40,6 +41,9 @@ const ANSWER_PROOF_BYTES = 8;
 
 /** A direct ticket is good for ten minutes. */
 export const TICKET_LIFETIME_MS = 600_000;
+
+/** Addresses at relays in one ticket: as many of IPv6 as have room. */
+const MAX_RELAYED_ADDRESSES = 4;
 
 const PREFIX = "TV";
 const VERSION = 1;
@@ -87,8 +91,8 @@ export interface RelayedTicket {
   readonly keyId: Uint8Array;
   /** What the caller shows in its Initials. 16 bytes. */
   readonly token: Uint8Array;
-  /** The listener's address at the relay. */
-  readonly address: Address;
+  /** The listener's addresses at relays, at least one, at most four: the one that was there first is the first. */
+  readonly addresses: readonly Address[];
 }
 
 /** What the caller gives back for a direct ticket: its offer in short. */
@@ -160,13 +164,18 @@ export function encodeTicketAnswer(
 }
 
 /** @param ticket `token` has 16 bytes. */
-export function encodeRelayedTicket({ keyId, token, address }: Omit<RelayedTicket, "kind">): EncodedTicket {
+export function encodeRelayedTicket({ keyId, token, addresses }: Omit<RelayedTicket, "kind">): EncodedTicket {
   const writer = startPayload("relayed", 0);
   writer.bytes(keyId);
   writer.bytes(token);
-  writer.uint16(address.port);
-  writer.bytes(address.bytes);
-  return { text: finish(writer), dropped: [] };
+  const told = addresses.slice(0, MAX_RELAYED_ADDRESSES);
+  for (const { family, port, bytes } of told) {
+    if (told.length > 1) writer.uint8(family);
+    writer.uint16(port);
+    writer.bytes(bytes);
+  }
+  const dropped = addresses.slice(MAX_RELAYED_ADDRESSES).map((address) => ({ type: "relay" as const, address }));
+  return { text: finish(writer), dropped };
 }
 
 /** The instant a ticket can say, at or after `epochMs`: a whole minute. */
@@ -239,11 +248,7 @@ function readBody(kind: typeof KINDS[number], payload: Uint8Array, epochMs: numb
     }
     case "relayed": {
       const token = reader.bytes(TICKET_SECRET_BYTES).slice();
-      const port = reader.uint16();
-      // The last field: its length tells the family.
-      const bytes = reader.rest();
-      if (bytes.length !== 4 && bytes.length !== 16) throw new TypeError("Unknown address in a ticket");
-      return { kind, keyId, token, address: addressFromBytes(bytes, port) };
+      return { kind, keyId, token, addresses: readRelayedAddresses(reader) };
     }
     case "answer": {
       const oneTimeKey = reader.bytes(X25519_BYTES).slice();
@@ -255,6 +260,26 @@ function readBody(kind: typeof KINDS[number], payload: Uint8Array, epochMs: numb
       return { kind, taMs, keyId, oneTimeKey, candidates, proof, proven };
     }
   }
+}
+
+/** One address is the last field, whose length tells the family. Several have theirs before them, which no length of one allows. */
+function readRelayedAddresses(reader: Reader): readonly Address[] {
+  const isOne = reader.remaining === 2 + 4 || reader.remaining === 2 + 16;
+  if (isOne) {
+    const port = reader.uint16();
+    return [addressFromBytes(reader.rest(), port)];
+  }
+  const addresses: Address[] = [];
+  while (reader.remaining > 0) {
+    const family = reader.uint8();
+    if (family !== 4 && family !== 6) throw new TypeError("Unknown address in a ticket");
+    const port = reader.uint16();
+    addresses.push(addressFromBytes(reader.bytes(family === 4 ? 4 : 16), port));
+  }
+  if (addresses.length < 2 || addresses.length > MAX_RELAYED_ADDRESSES) {
+    throw new TypeError("A ticket with no addresses, or too many");
+  }
+  return addresses;
 }
 
 function startPayload(kind: typeof KINDS[number], taMs: number): Writer {

@@ -14,8 +14,8 @@ import { TrustStore } from "../protocols/tls/x509/trust_store.ts";
 export interface ChainVerifierOptions {
   /** Wall-clock milliseconds since 1970 at monotonic instant 0; asked each time. */
   readonly host: { readonly epochMs: number };
-  /** PEM; asked for when the first chain comes. */
-  readonly authorities: () => readonly string[];
+  /** PEM, and what is to be said of them where none of them will do; asked for when the first chain comes. */
+  readonly authorities: () => { readonly certificates: readonly string[]; readonly note?: string };
   /** Authorities besides, PEM, each text with one certificate or several. */
   readonly caCerts?: readonly string[];
 }
@@ -37,8 +37,15 @@ export function chainVerifier({ host, authorities, caCerts = [] }: ChainVerifier
   // Read now, so that whoever gave them is told.
   const trustOfUser = new TrustStore(own);
   let trust: TrustStore | undefined;
+  let note: string | undefined;
   return (certificates, name, now) => {
-    trust ??= new TrustStore(authorities().flatMap((pem) => decodePem(pem, "CERTIFICATE")), trustOfUser);
-    return verifyChain(certificates, { host: name, epochMs: host.epochMs + now, trust });
+    if (trust === undefined) {
+      const system = authorities();
+      trust = new TrustStore(system.certificates.flatMap((pem) => decodePem(pem, "CERTIFICATE")), trustOfUser);
+      note = system.note;
+    }
+    const verdict = verifyChain(certificates, { host: name, epochMs: host.epochMs + now, trust });
+    if (verdict.accepted || verdict.alert !== "unknown_ca" || note === undefined) return verdict;
+    return { ...verdict, reason: `${verdict.reason ?? verdict.alert}; ${note}` };
   };
 }

@@ -242,7 +242,7 @@ const SECRET = new Uint8Array(32).fill(7);
 const TICKET = encodeRelayedTicket({
   keyId: new Uint8Array(16).fill(1),
   token: new Uint8Array(16).fill(2),
-  address: addressOf("192.0.2.45", 54321),
+  addresses: [addressOf("192.0.2.45", 54321)],
 }).text;
 
 const TEXTS: readonly TextRow[] = [

@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { addressOf } from "../../protocols/core/address.ts";
 import { sha256 } from "../../protocols/crypto/hash.ts";
 import { BASE58_ALPHABET, decodeBase58, encodeBase58 } from "../../signaling/base58.ts";
 import {
@@ -7,6 +8,7 @@ import {
   directTicketSecret,
   encodeDirectTicket,
   encodeHubTicket,
+  encodeRelayedTicket,
   encodeTicketAnswer,
   MAX_TICKET_LENGTH,
 } from "../../signaling/ticket_codec.ts";
@@ -216,4 +218,21 @@ Deno.test("A hub ticket with a relay's URL, cut short anywhere or with other len
       strictEqual(problemOf(ticketOf(changed)), "version", `${at} ${value}`);
     }
   }
+});
+
+Deno.test("A ticket with addresses at relays survives, four of IPv6 too; a fifth is dropped and told", () => {
+  const [v4, v6] = [addressOf("192.0.2.45", 54321), addressOf("2001:db8:1111:2222:3333:4444:5555:6666", 65535)];
+  const [other4, other6] = [addressOf("198.51.100.7", 1), addressOf("2001:db8::1", 443)];
+  const keyId = new Uint8Array(16).fill(1);
+  const token = new Uint8Array(16).fill(2);
+  const lists = [[v4], [v6], [v4, other4], [v6, v4], [v4, v6, other4, other6], [v6, other6, v6, other6]];
+  for (const addresses of lists) {
+    const { text, dropped } = encodeRelayedTicket({ keyId, token, addresses });
+    ok(text.length <= MAX_TICKET_LENGTH, `${text.length}`);
+    deepStrictEqual([decodeTicket(text, EPOCH_MS), dropped], [{ kind: "relayed", keyId, token, addresses }, []]);
+  }
+  const addresses = [v4, other4, v6, other6, v4];
+  const { text, dropped } = encodeRelayedTicket({ keyId, token, addresses });
+  deepStrictEqual(decodeTicket(text, EPOCH_MS), { kind: "relayed", keyId, token, addresses: addresses.slice(0, 4) });
+  deepStrictEqual(dropped, [{ type: "relay", address: v4 }]);
 });

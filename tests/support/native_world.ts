@@ -215,8 +215,8 @@ export class NativeWorld {
     if (ticket?.kind !== "relayed") {
       throw new Error(`No ticket; ${this.listener.first("unregistered")?.event.reason ?? "nothing was said"}`);
     }
-    const { address, token, keyId } = ticket;
-    return { addresses: [address], token, identity: { key: undefined, keyId } };
+    const { addresses, token, keyId } = ticket;
+    return { addresses, token, identity: { key: undefined, keyId } };
   }
 
   /** Dials the ticket at once, from `host`, with a request whose echo is waited for. */

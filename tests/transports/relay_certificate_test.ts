@@ -44,7 +44,7 @@ function listenerAt({ leaf = server(MIDDLE), trusted = [ROOT], ...options }: Opt
   };
   const verifyChain = chainVerifier({
     host: { epochMs: CHAIN_EPOCH_MS },
-    authorities: () => [],
+    authorities: () => ({ certificates: [] }),
     caCerts: trusted.map(({ pem }) => pem),
   });
   const peer = new NativePeer(host, { stun: addressOf("203.0.113.99", 3478), identity: keyOf(host, 1) }, (node) => {
