@@ -36,6 +36,11 @@ export interface CandidateMachine extends Machine<CandidateEvent> {
    * candidates need not be withdrawn: whoever calls this knows that they are not true.
    */
   removeBase?(base: Base, now: number): void;
+  /**
+   * Somebody sees the base at another address than before, and may be right: what is known of it is made sure of. Absent where
+   * a provider asks nobody.
+   */
+  recheck?(base: Base, now: number): void;
   /** A send failed: a question that cannot be asked is not waited for. */
   handleSocketError?(
     error: { readonly base: Base; readonly remote: Address | undefined; readonly code: string },

@@ -34,6 +34,9 @@ export const MAX_BASES = 16;
 const REQUEST_COUNT = 4;
 const LAST_MULTIPLIER = 4;
 
+/** From one question to the same server to the next, however often somebody claims that the mapping has changed. */
+const MIN_RECHECK_MS = 1000;
+
 /** RFC 8445 §14.3. */
 const MIN_RTO_MS = 500;
 
@@ -87,6 +90,8 @@ class Query {
   readonly own: OwnBase;
   readonly server: Address;
   state: QueryState;
+  /** When it was asked last. */
+  askedAt = -Infinity;
   /** What the server saw last. */
   mapped: Address | undefined;
   /** Whether it has ended for the first time. */
@@ -164,6 +169,14 @@ export class ServerReflexiveMachine implements CandidateMachine {
       for (const own of this.#bases) this.#addQuery(own, server, now);
     }
     this.#sayDone();
+  }
+
+  /** Asks the server that keeps the base's mapping alive now. */
+  recheck(base: Base, now: number): void {
+    const keeper = this.#bases.find((own) => own.base === base)?.keeper;
+    if (keeper?.state.name !== "due") return;
+    const { at } = keeper.state;
+    keeper.state = { name: "due", at: Math.min(at, Math.max(now, keeper.askedAt + MIN_RECHECK_MS)) };
   }
 
   /** Whether a response with this transaction key (`transactionKey` of `stun/classify.ts`) belongs here. */
@@ -273,6 +286,7 @@ export class ServerReflexiveMachine implements CandidateMachine {
     const request: Datagram = { base: query.own.base, remote: query.server, payload };
     const transaction = new Transaction(request, { now, config });
     query.state = { name: "asking", transaction };
+    query.askedAt = now;
     this.#asking.set(transaction.key, query);
     this.#nextAt = now + this.#taMs;
     return transaction.pollTransmit(now);

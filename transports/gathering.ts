@@ -136,6 +136,12 @@ export class Gathering {
     // One who talks to us may lie, and takes nothing back but its own word: what a provider has found is the provider's.
     const stale = before === undefined || this.#isAttested(before) ? undefined : this.#find(before);
     if (stale?.type === "srflx") this.#withdraw(stale, now);
+    if (before !== undefined) {
+      for (const { machine, port } of this.#gatherers) {
+        machine.recheck?.(base, now);
+        port.wake();
+      }
+    }
     if (address !== base.local) this.#take({ type: "srflx", address, base, server }, now);
   }
 

@@ -135,8 +135,12 @@ export class SessionPaths {
 
   /** What has no connection ID of the peer's for it yet is asked for at the next event. */
   #ask(now: number): void {
+    const { bases } = this.#host.node;
     this.#unasked = this.#unasked.filter(({ base, remote, isWayBack }) => {
-      return !this.#connection.probePath(base, remote, now, isWayBack);
+      // The base may be gone by now: a way back leads from any other of the family as well.
+      const other = isWayBack ? bases.find(({ local }) => local.family === remote.family) : undefined;
+      const from = bases.includes(base) ? base : other;
+      return from !== undefined && !this.#connection.probePath(from, remote, now, isWayBack);
     });
     this.#host.wakeEndpoint();
   }

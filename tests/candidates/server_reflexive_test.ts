@@ -111,6 +111,25 @@ Deno.test("Server-reflexive candidate that has changed is withdrawn and said ane
   ]);
 });
 
+Deno.test("Server-reflexive candidates are asked for at once when somebody sees the base elsewhere, but not more than once a second", () => {
+  const net = new Net({ servers: [server, second], bases: [lan] });
+  net.run(5000);
+  net.mapping = () => addressOf("203.0.113.1", 41000);
+  net.machine.recheck(lan6, 5000);
+  net.machine.recheck(lan, 5000);
+  net.run(5100);
+  deepStrictEqual(net.log.slice(2), [
+    "5040 withdrawn srflx 203.0.113.1:40000",
+    "5040 candidate srflx 203.0.113.1:41000",
+  ]);
+  for (let at = 5100; at < 8100; at += 10) {
+    net.machine.recheck(lan, at);
+    net.run(at);
+  }
+  // And the second server is asked what it sees now.
+  deepStrictEqual(net.sent.slice(2).map((line) => Number(line.split(" ")[0])), [5000, 5040, 6000, 7000, 8000]);
+});
+
 Deno.test("Server-reflexive candidates go on with another server when theirs falls silent", () => {
   const net = new Net({ servers: [server, second], bases: [lan] });
   net.run(1000);
