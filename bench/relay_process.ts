@@ -1,7 +1,7 @@
 /**
  * What `bench/relay.ts` and `bench/relay_memory.ts` measure: a relay without limits, or a forwarder that seals each datagram
  * and sends it on. Prints its address (a relay, its certificate's SHA-256 too), then answers each line on stdin: `cpu` is its
- * CPU time in microseconds, `memory` the bytes of its heap and those that are resident.
+ * CPU time in microseconds, `memory` the bytes of its objects, of its array buffers, and those that are resident.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { NODE_AEAD_BACKEND } from "../protocols/crypto/node_aead.ts";
 import { Relay } from "../service/relay.ts";
 import { DEFAULT_RELAY_LIMITS } from "../service/relay_limits.ts";
 import { makeSelfSigned } from "../service/self_signed.ts";
-import { collectGarbage, heapBytes, residentBytes } from "./support/heap.ts";
+import { collectGarbage } from "./support/heap.ts";
 
 function startRelay(host: DenoHost): string[] {
   const base = host.bind(addressOf("127.0.0.1", 0));
@@ -55,7 +55,8 @@ function startForwarder(target: Address): string[] {
 async function answer(question: string): Promise<string> {
   if (question.startsWith("memory")) {
     await collectGarbage();
-    return `${heapBytes()} ${residentBytes()}`;
+    const { heapUsed, external, rss } = Deno.memoryUsage();
+    return `${heapUsed} ${external} ${rss}`;
   }
   const { user, system } = cpuUsage();
   return String(user + system);

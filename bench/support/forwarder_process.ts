@@ -9,10 +9,13 @@ import { addressOf, parseAddress } from "../../protocols/core/address.ts";
 import type { Address } from "../../protocols/core/address.ts";
 import type { KnownRelay, PeerHost } from "../../tests/support/relay_world.ts";
 
-/** What a process holds, in bytes. */
+/** What a process holds after garbage collection, in bytes. */
 export interface ProcessMemory {
-  /** Objects and array buffers, after garbage collection. */
-  readonly heap: number;
+  /** JavaScript's objects. */
+  readonly objects: number;
+  /** What array buffers and native parts of objects have. */
+  readonly buffers: number;
+  /** What the system has given it. */
   readonly resident: number;
 }
 
@@ -52,8 +55,8 @@ export class ForwarderProcess implements AsyncDisposable {
 
   /** What it holds now. */
   async memory(): Promise<ProcessMemory> {
-    const [heap, resident] = (await this.#ask("memory")).split(" ").map(Number);
-    return { heap: heap ?? NaN, resident: resident ?? NaN };
+    const [objects = NaN, buffers = NaN, resident = NaN] = (await this.#ask("memory")).split(" ").map(Number);
+    return { objects, buffers, resident };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
