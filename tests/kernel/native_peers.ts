@@ -26,19 +26,28 @@ export interface Inputs {
   readonly toCaller: (peers: Peers) => Input;
 }
 
-/** Starts a relay, a listener in home b and, once it has a port at the relay, a caller in home a that knows the ticket. */
-export async function start(network: KernelNetwork, { toListener, toCaller }: Inputs): Promise<Peers> {
+/**
+ * Starts a relay, a listener in home b and, once it has a port at the relay, a caller in home a that knows the ticket, or asks
+ * the hub at the relay for a name.
+ */
+export async function start(
+  network: KernelNetwork,
+  { toListener, toCaller }: Inputs,
+  { isByName = false }: { readonly isByName?: boolean } = {},
+): Promise<Peers> {
   const words = ["serve", "--listen", HUB, "--relay", RELAY, "--relay-token", TOKEN, "--json"];
   const server = new Program(network, network.publicNamespace, words);
   const { relay } = await server.fact("ready");
   const [via] = Array.isArray(relay) ? relay : [];
   ok(typeof via === "string", "a relay that is ready has a URL");
-  const listening = ["listen", "--once", "--via", via, "--via-token", TOKEN, "--json"];
+  const hub = isByName ? ["--signaling", "relay", "--transport", "quic-native"] : [];
+  const named = isByName ? ["--name", "bob", "--allow", "any"] : [];
+  const listening = ["listen", "--once", "--via", via, "--via-token", TOKEN, "--json", ...hub, ...named];
   const early = Promise.withResolvers<Peers>();
   const listener = new Program(network, network.b.namespace, listening, later(early.promise, toCaller));
   const { ticket } = await listener.fact("ready");
   ok(typeof ticket === "string", "a listener that is ready has a ticket");
-  const calling = ["connect", ticket, "--json"];
+  const calling = ["connect", ...(isByName ? ["bob", "--via", via] : [ticket]), "--json", ...hub];
   const caller = new Program(network, network.a.namespace, calling, later(early.promise, toListener));
   early.resolve({ listener, caller });
   return { listener, caller };

@@ -67,3 +67,14 @@ test(`quic-native from behind ${CUT[0]} to behind ${CUT[1]} loses nothing when t
   ok(await network.cutPackets() > 0, "the cut has met no packet");
   strictEqual(kinds(peers.caller).at(-1), "relayed");
 });
+
+test(`quic-native from behind ${CUT[0]} to behind ${CUT[1]} by name, with the hub at the relay`, async () => {
+  await using network = await KernelNetwork.build(...CUT);
+  const files = { toListener: file(7, FILE_BYTES), toCaller: file(8, FILE_BYTES) };
+  const peers = await start(network, {
+    toListener: ({ caller }) => inParts(files.toListener, () => hasPath(caller, "direct")),
+    toCaller: ({ caller }) => inParts(files.toCaller, () => hasPath(caller, "direct")),
+  }, { isByName: true });
+  await finish(network, peers, files);
+  deepStrictEqual([kinds(peers.caller), kinds(peers.listener)], [["relayed", "direct"], ["relayed", "direct"]]);
+});
