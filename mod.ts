@@ -58,15 +58,18 @@ import { TicketListener } from "./signaling/ticket_listener.ts";
 import { websocket as makeWebsocket } from "./signaling/websocket.ts";
 import type { WebSocketSignalingOptions } from "./signaling/websocket.ts";
 import { chainVerifier } from "./transports/chain_verifier.ts";
+import { checkRelay, checkRelayedAddress, chooseTransport } from "./transports/choice.ts";
 import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
 import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
 import { Listener } from "./transports/listen.ts";
+import { auto as makeAuto } from "./transports/auto.ts";
 import { quicNative as makeQuicNative } from "./transports/quic_native.ts";
 import { Registry } from "./transports/registry.ts";
 import { parseRelayUrl, relayAccess } from "./transports/relay_access.ts";
 import type { Session } from "./transports/session.ts";
-import type { Traversal, TraversalEvent } from "./transports/traversal.ts";
+import { DEFAULT_RELAY_POLICY } from "./transports/traversal.ts";
+import type { RelayPolicy, Traversal, TraversalEvent } from "./transports/traversal.ts";
 
 export type { Address } from "./protocols/core/address.ts";
 export { addressOf, parseAddress } from "./protocols/core/address.ts";
@@ -180,6 +183,12 @@ export const iceThenQuic: () => Traversal = makeIceThenQuic;
 export const quicNative: () => Traversal = makeQuicNative;
 
 /**
+ * Makes the transport `auto`: both of them at once, on the same sockets. The first connection is the session, and what the
+ * other attempt has found improves its path. Its sessions say by which of the two they came about.
+ */
+export const auto: () => Traversal = makeAuto;
+
+/**
  * Makes the candidate provider `srflx`: asks STUN servers for the address they see (RFC 8489), and keeps the mapping alive.
  *
  * @throws {RangeError} If Ta is below 5 ms or the keep-alive interval below 1 s.
@@ -218,11 +227,12 @@ export interface SignalingOptions {
   readonly via?: string;
 }
 
-/** Transports by name: `ice-then-quic`, `quic-native`, and what `register` adds. */
+/** Transports by name: `auto`, `ice-then-quic`, `quic-native`, and what `register` adds. */
 const transports = new Registry<Traversal, Record<never, never>>("transport");
 const candidates = new Registry<CandidateProvider, CandidateOptions>("candidate provider");
 const signalings = new Registry<Signaling, SignalingOptions>("signaling");
 
+transports.register("auto", makeAuto);
 transports.register("ice-then-quic", makeIceThenQuic);
 transports.register("quic-native", makeQuicNative);
 candidates.register("host", ({ loopback }) => hostCandidates({ allowLoopback: loopback }));
@@ -295,10 +305,14 @@ export function names(kind: "transport" | "candidates" | "signaling"): readonly 
 /** What `dial` and `listen` have in common. Plugins are given by name or as values. */
 export interface PeerOptions {
   /**
-   * How the two are brought together: exactly one. Default: `ice-then-quic`; with a relay, or a ticket that names an address
-   * at one, `quic-native`.
+   * How the two are brought together. Both `ice-then-quic` and `quic-native` are `auto`: they are tried together, the first
+   * connection is the session, and what the other attempt has found improves its path. Otherwise exactly one.
+   *
+   * @default {["auto"]}
    */
   readonly transports?: readonly (string | Traversal)[];
+  /** What relays are used for, on our side; the peer has a policy of its own. @default {"until-direct"} */
+  readonly relay?: RelayPolicy;
   /** Where our addresses come from: each of them is asked. @default {["host", "srflx"]} */
   readonly candidates?: readonly (string | CandidateProvider)[];
   /**
@@ -360,9 +374,8 @@ export interface ListenOptions extends PeerOptions {
   readonly maxSessions?: number;
   /**
    * Relays to be reached by before there is a direct path, as `serve` prints them: `https://HOST:PORT#SHA-256`, the digest of
-   * the certificate in hexadecimal; without one its chain has to be good for the host. The transport is `quic-native` then.
-   * Without signaling the ticket is all that a caller needs; with it callers ask the hub, by ticket or name, and have to say
-   * `quic-native` too. A relay that cannot be reached holds up none of the others.
+   * the certificate in hexadecimal; without one its chain has to be good for the host. Without signaling the ticket is all
+   * that a caller needs; with it callers ask the hub, by ticket or name. A relay that cannot be reached holds up none of the others.
    */
   readonly via?: string | NamedRelay | readonly (string | NamedRelay)[];
   /** The token of those relays that are given as mere URLs, if they ask for one. */
@@ -387,15 +400,16 @@ export async function dial(options: DialOptions): Promise<Session> {
   if (callee.kind === "relayed") {
     const { addresses, token, keyId } = callee;
     const relayed = { addresses, token, identity: { key: undefined, keyId } };
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
+    checkRelayedAddress(options);
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], options);
     return await dialWith(node, { caller: new SilentCaller(), relayed });
   }
   const signaling = signalingFor(callee, options);
   const caller = callerFor(callee, signaling, host, context, options);
   const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
   const stunServers = named.length > 0 ? named : stunServersBeside(signaling);
-  const suited = options.via === undefined || options.transports !== undefined ? options : throughRelay(options);
-  return await dialWith(nodeOptions(host, context, signaling, stunServers, suited), { caller });
+  if (signaling.relay !== undefined) checkRelay(options);
+  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), { caller });
 }
 
 /**
@@ -414,13 +428,15 @@ export function listen(options: ListenOptions): Listener {
   const relays = via.flatMap(({ url, token }) => relayAccess(url, token) ?? []);
   const maxSessions = options.maxSessions ?? 1;
   const signaling = signalingOf(options.signaling, options, first?.url);
+  if (first !== undefined) checkRelayedAddress(options);
+  if (signaling?.relay !== undefined) checkRelay(options);
   if (first !== undefined && (signaling === undefined || signaling.dialogue === "paste")) {
     if (signaling !== undefined) {
       throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
     }
     const token = relayedTicketToken(host, parseRelayUrl(first.url).authority, options);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], throughRelay(options));
+    const node = nodeOptions(host, context, undefined, options.stun ?? [], options);
     return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays, ticketToken: token });
   }
   if (signaling === undefined) {
@@ -428,8 +444,7 @@ export function listen(options: ListenOptions): Listener {
   }
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? stunServersBeside(signaling);
-  const suited = first === undefined ? options : throughRelay(options);
-  const node = nodeOptions(host, context, signaling, stunServers, suited);
+  const node = nodeOptions(host, context, signaling, stunServers, options);
   return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays });
 }
 
@@ -465,24 +480,10 @@ function machineContext(host: Host, { key, loopback }: PeerOptions): MachineCont
   };
 }
 
-/** The same options, with a transport that uses relays. */
-function throughRelay<Options extends PeerOptions>(options: Options): Options {
-  const chosen = options.transports?.[0];
-  if (chosen === undefined) return { ...options, transports: ["quic-native"] };
-  if ((typeof chosen === "string" ? chosen : chosen.name) === "ice-then-quic") {
-    throw new TypeError("Cannot use ice-then-quic through a relay: leave the transport out, or give quic-native");
-  }
-  return options;
-}
-
 /** The one transport in use. */
-function transportOf(options: PeerOptions): Traversal {
-  const chosen = options.transports ?? ["ice-then-quic"];
-  const first = chosen[0];
-  if (first === undefined || chosen.length > 1) {
-    throw new TypeError(`Cannot use ${chosen.length} transports: give exactly one, registered are ${transports.names}`);
-  }
-  return typeof first === "string" ? transports.make(first, {}) : first;
+function transportOf({ transports: chosen = ["auto"], relay }: PeerOptions): Traversal {
+  const made = chosen.map((it) => typeof it === "string" ? transports.make(it, {}) : it);
+  return chooseTransport(made, { both: makeAuto, policy: relay ?? DEFAULT_RELAY_POLICY, names: transports.names });
 }
 
 function signalingOf(
@@ -561,6 +562,7 @@ function nodeOptions(
     host,
     identity: context.key,
     transport: transportOf(options),
+    ...(options.relay === undefined ? {} : { relayPolicy: options.relay }),
     providers: (options.candidates ?? ["host", "srflx"]).map((provider) =>
       typeof provider === "string" ? candidates.make(provider, { loopback }) : provider
     ),

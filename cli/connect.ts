@@ -117,7 +117,7 @@ export function narrate(status: Status, event: TraversalEvent): void {
       return;
     }
     case "path":
-      status.path(event.kind, event.ms);
+      status.path(event.kind, event.ms, event.reason);
       return;
     case "mispaste":
       status.tell({ type: "mispaste", message: event.message }, event.message);

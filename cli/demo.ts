@@ -55,22 +55,31 @@ interface Arrangement {
   /** What the peers are told, by what the server has said when it was ready. */
   readonly listen: (ready: Fact) => readonly string[];
   readonly connect: (ready: Fact) => readonly string[];
-  readonly isRelayed: boolean;
 }
 
 const THROUGH_HUB: Arrangement = {
   serve: [],
   listen: ({ url, stun }) => ["--signaling", String(url), "--stun", String(stun)],
   connect: ({ url, stun }) => ["--signaling", String(url), "--stun", String(stun)],
-  isRelayed: false,
 };
 
 const THROUGH_RELAY: Arrangement = {
   serve: ["--relay", "127.0.0.1:0"],
   listen: ({ relay }) => ["--via", String(relay)],
   connect: () => [],
-  isRelayed: true,
 };
+
+const THROUGH_BOTH: Arrangement = {
+  serve: THROUGH_RELAY.serve,
+  listen: (ready) => [...THROUGH_HUB.listen(ready), ...THROUGH_RELAY.listen(ready)],
+  connect: THROUGH_HUB.connect,
+};
+
+/** Of transports that need more than a hub. */
+const ARRANGEMENTS: ReadonlyMap<string, Arrangement> = new Map([["quic-native", THROUGH_RELAY], [
+  "auto",
+  THROUGH_BOTH,
+]]);
 
 /** Runs the command. Returns the exit code: 1 if any byte went wrong. */
 export async function demo(words: readonly string[], library: Library): Promise<number> {
@@ -105,8 +114,8 @@ async function run(transport: string, size: number, status: Status, host: Host):
     return child;
   };
   try {
-    const arranged = transport === "quic-native" ? THROUGH_RELAY : THROUGH_HUB;
-    status.note(`${transport}: starting a ${arranged.isRelayed ? "relay" : "hub"} ...`);
+    const arranged = ARRANGEMENTS.get(transport) ?? THROUGH_HUB;
+    status.note(`${transport}: starting a server ...`);
     const server = start("serve", "--listen", "127.0.0.1:0", "--stun", "127.0.0.1:0", ...arranged.serve, "--json");
     const up = await server.fact("ready");
     const peer = ["--transport", transport, "--loopback", "--json"];
@@ -119,7 +128,7 @@ async function run(transport: string, size: number, status: Status, host: Host):
     const connected = await caller.fact("connected");
     status.note(`connected ${describe(connected)}`);
     const began = host.now();
-    const moved = arranged.isRelayed ? caller.fact("path") : Promise.resolve(undefined);
+    const moved = isRelayed(connected) ? caller.fact("path") : Promise.resolve(undefined);
     const ends = [exchange(caller, size, host, moved), exchange(listener, size, host)] as const;
     const [path, fromCaller, fromListener] = await Promise.all([moved, ...ends]);
     const seconds = (host.now() - began) / 1000;
@@ -145,6 +154,11 @@ function handshakeMs(connected: { readonly [field: string]: unknown }): number {
   const ms = connected["ms"];
   const handshake = typeof ms === "object" && ms !== null && "handshake" in ms ? ms.handshake : undefined;
   return typeof handshake === "number" ? handshake : NaN;
+}
+
+function isRelayed(connected: { readonly [field: string]: unknown }): boolean {
+  const path = connected["path"];
+  return typeof path === "object" && path !== null && "kind" in path && path.kind === "relayed";
 }
 
 function describe(connected: { readonly [field: string]: unknown }): string {

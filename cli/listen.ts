@@ -109,11 +109,9 @@ export async function listen(words: readonly string[], library: Library): Promis
   if (ready === undefined) return 0;
   const [ticket] = ready;
   shown = ticket;
-  // A ticket that names the relay says it by itself.
-  const also = way.via === undefined || relay !== undefined ? "" : " --transport quic-native";
   const ways = [
-    ...(ticket === undefined ? [] : [`  connect ${ticket}${also}`]),
-    ...(name === undefined ? [] : [`  connect ${name} --signaling ${hubWords(args)}${also}`]),
+    ...(ticket === undefined ? [] : [`  connect ${ticket}`]),
+    ...(name === undefined ? [] : [`  connect ${name} --signaling ${hubWords(args)}`]),
   ];
   status.tell({
     type: "ready",
@@ -163,7 +161,12 @@ function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via"> & { readonly sign
   if (signaling === undefined) {
     throw new UsageError("--signaling is missing: the URL of a hub, or ticket; or --via, the URL of a relay");
   }
-  if (args.value("transport") === "quic-native") throw new UsageError("--transport quic-native goes with --via");
+  if (signaling === "ticket") {
+    if (args.value("transport") === "quic-native") throw new UsageError("--transport quic-native goes with --via");
+    if (args.value("relay") === "required") {
+      throw new UsageError("--relay required goes with --via, the URL of a relay");
+    }
+  }
   return { signaling };
 }
 

@@ -8,6 +8,8 @@ import type { DialOptions, Listener, ListenOptions, PeerOptions, Session } from 
 import type { CandidateProvider } from "../candidates/provider.ts";
 import { integerOption, UsageError } from "./args.ts";
 import type { ParsedArgs } from "./args.ts";
+import { RELAY_POLICIES } from "../transports/traversal.ts";
+import type { RelayPolicy } from "../transports/traversal.ts";
 
 /** The library, handed in by `mod.ts` so that commands do not import it. */
 export interface Library {
@@ -20,7 +22,7 @@ export interface Library {
 /** Options of every command that opens sockets towards a peer. */
 export const PEER_OPTIONS = {
   boolean: ["json", "help", "loopback"],
-  string: ["signaling", "stun", "token", "transport", "key", "idle", "ca"],
+  string: ["signaling", "stun", "token", "transport", "relay", "key", "idle", "ca"],
   collect: ["stun", "ca"],
 } as const;
 
@@ -29,7 +31,10 @@ export const PEER_OPTIONS_HELP =
   `  --signaling URL    the hub: ws://HOST:PORT or wss://HOST; or relay, for the hub at the relay of --via
   --stun HOST:PORT   a STUN server to ask; may be repeated
   --token T          the hub's token, if it asks for one
-  --transport NAME   how to connect: ice-then-quic, or quic-native, which needs a relay and is chosen where there is one
+  --transport NAME   how to connect: ice-then-quic, quic-native, which needs a relay, or auto, both at once; default auto
+  --relay POLICY     what relays may do: never anything; signal-only, find a direct path but carry no data; until-direct,
+                     carry data as long as there is none; allowed, be used where they are faster; required, be the
+                     only way, for those who hide where they are; default until-direct
   --key FILE         who we are: a key made by "identity"; default: a new one each time
   --ca FILE          authorities, PEM, by which a relay with a name is believed besides the usual ones; may be repeated
   --idle SECONDS     how long a silent peer is waited for; default 30
@@ -56,11 +61,30 @@ export async function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined
     loopback: args.flag("loopback"),
     ...(token === undefined ? {} : { token }),
     ...(transport === undefined ? {} : { transports: [transport] }),
+    ...(args.value("relay") === undefined ? {} : { relay: relayPolicy(args) }),
     ...(stun.length === 0 ? {} : { stun }),
     ...(caCerts.length === 0 ? {} : { caCerts }),
     ...(seed === undefined ? {} : { key: seed }),
     ...(idle === undefined ? {} : { quic: idleSettings(idle) }),
   };
+}
+
+/** @throws {UsageError} If there is no such policy, or it does not go with the other options. */
+function relayPolicy(args: ParsedArgs): RelayPolicy {
+  const text = args.value("relay");
+  const policy = RELAY_POLICIES.find((it) => it === text);
+  if (policy === undefined) throw new UsageError(`--relay takes ${RELAY_POLICIES.join(", ")}, not "${text}"`);
+  const transport = args.value("transport");
+  if (policy === "never" && args.values("via").length > 0) {
+    throw new UsageError("--relay never does not go with --via: leave one of them out");
+  }
+  if (policy === "never" && transport === "quic-native") {
+    throw new UsageError("--relay never does not go with --transport quic-native, which begins at a relay");
+  }
+  if (policy === "required" && transport === "ice-then-quic") {
+    throw new UsageError("--relay required does not go with --transport ice-then-quic, which uses none");
+  }
+  return policy;
 }
 
 function idleSettings(text: string): { readonly idleTimeoutMs: number; readonly keepAliveMs: number } {

@@ -46,10 +46,13 @@ export class Status {
   }
 
   /** A session's packets take another way now. Before `connected` nobody needs to know: that tells the way as it is then. */
-  path(kind: "relayed" | "direct", ms: number): void {
+  path(kind: "relayed" | "direct", ms: number, reason: string | undefined): void {
     if (!this.#isConnected) return;
-    const words = kind === "direct" ? "the path is direct" : "the path leads through the relay again";
-    this.tell({ type: "path", kind, ms: tenths(ms) }, `${words}, ${Math.round(ms)} ms after the start`);
+    const words = kind === "direct" ? "the path is direct" : "the path leads through the relay";
+    this.tell(
+      { type: "path", kind, ms: tenths(ms), ...(reason === undefined ? {} : { reason }) },
+      `${words}, ${Math.round(ms)} ms after the start${reason === undefined ? "" : `: ${reason}`}`,
+    );
   }
 
   closed(counts: { readonly sent: number; readonly received: number }, session: Session, closed: SessionClosed): void {

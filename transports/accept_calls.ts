@@ -55,6 +55,9 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   /** Whether there was nothing to tell by then: the first thing that is found is told. */
   #isOverdue = false;
   #hasPublished = false;
+  /** Whether the hub knows us, which has not been told. */
+  #isRegistered = false;
+  #isWarned = false;
   #isOver = false;
   #isReleased = false;
 
@@ -183,6 +186,19 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     this.#shell.wakeEndpoint();
   }
 
+  /** The hub may know us before there is a way to us: then nobody can call. */
+  #tellRegistered(now: number): void {
+    if (!this.#isRegistered) return;
+    if (this.#ways.some(({ isReachable }) => isReachable)) {
+      this.#isRegistered = false;
+      this.#shell.emit({ type: "registered" });
+    } else if (!this.#isWarned) {
+      this.#isWarned = true;
+      const reason = "no relay is known, and by this transport nobody reaches us without: name one with --via URL";
+      this.#shell.emit({ type: "unregistered", retryAt: now, pauseMs: 0, reason });
+    }
+  }
+
   #publish(now: number): void {
     const relayed = this.#ways.flatMap(({ published }) => published.filter(({ type }) => type === "relay"));
     const direct = this.#ways.flatMap(({ published }) => published.filter(({ type }) => type !== "relay"));
@@ -192,6 +208,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     this.#hasPublished = true;
     this.#publishAt = Infinity;
     this.#reception.listener.publish(published, now);
+    this.#tellRegistered(now);
     this.#shell.wakeDialogue();
   }
 
@@ -200,9 +217,12 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
       case "open":
         this.#shell.emit({ type: "openChannel" });
         return;
+      case "registered":
+        this.#isRegistered = true;
+        this.#tellRegistered(now);
+        return;
       case "stunServers":
       case "relays":
-      case "registered":
       case "unregistered":
       case "ticket":
       case "mispaste":

@@ -36,6 +36,7 @@ interface Checking {
 /** The checks of all calls. */
 export class IceAcceptWay implements AcceptWay {
   readonly transport = "ice-then-quic";
+  readonly isReachable = true;
   readonly tellsAddresses = false;
   readonly patienceMs: number;
   readonly #reception: Reception;

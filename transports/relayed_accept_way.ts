@@ -60,6 +60,10 @@ export class RelayedAcceptWay implements AcceptWay {
     return this.published.length > 0 && this.#relays.every(({ hasAnswered }) => hasAnswered);
   }
 
+  get isReachable(): boolean {
+    return this.published.length > 0;
+  }
+
   get published(): readonly RemoteCandidate[] {
     return this.#relays.flatMap(({ address }) => address === undefined ? [] : [{ type: "relay" as const, address }]);
   }

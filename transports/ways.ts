@@ -103,6 +103,8 @@ export interface AcceptWay {
   readonly transport: string;
   /** Whether it is known how callers reach us by this way, or that they do not. */
   readonly isReady: boolean;
+  /** Whether callers can reach us by this way, as far as we know. */
+  readonly isReachable: boolean;
   /** How long callers are told nothing meanwhile. */
   readonly patienceMs: number;
   /** How callers reach us by this way. */

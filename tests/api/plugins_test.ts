@@ -137,7 +137,7 @@ Deno.test("Plugins of three kinds are registered and chosen by name, in dial and
     made.push(`${argument} ${token}`);
     return ports(joinToHub);
   });
-  deepStrictEqual(names("transport"), ["ice-then-quic", "quic-native", "direct"]);
+  deepStrictEqual(names("transport"), ["auto", "ice-then-quic", "quic-native", "direct"]);
   deepStrictEqual(names("candidates"), ["host", "srflx", "fixed", "every-base"]);
   deepStrictEqual(names("signaling"), ["ticket", "memory", "ws", "wss", "https", "relay", "ports"]);
   const chosen = {

@@ -60,14 +60,13 @@ Deno.test("--signaling relay: called by name and by ticket, by those who ask the
   }
 });
 
-Deno.test("--signaling relay: a listener with a WebSocket is found, and called without quic-native too", async () => {
+Deno.test("--signaling relay: a listener with a WebSocket is found", async () => {
   const { service, via } = await startService();
   await using _ = service;
   await using listener = new Command(["listen", ...service.peerWords, "--name", "bob", "--allow", "any", "--echo"]);
   await listener.fact("ready");
   await using caller = new Command(["connect", "bob", "--signaling", via, "--loopback", "--json"]);
-  const connected = await caller.fact("connected");
-  strictEqual(connected["transport"], "ice-then-quic");
+  await caller.fact("connected");
   await echo(caller, "hello");
 });
 

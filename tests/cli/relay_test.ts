@@ -131,10 +131,13 @@ Deno.test("with a hub besides, a listener at a relay is called by name, or by th
   );
   const { ticket, name } = await listener.fact("ready");
   strictEqual(name, "bob");
-  // Who does not say how to call is told.
-  const unaware = await run(["connect", "bob", ...service.peerWords]);
-  strictEqual(unaware.code, 1);
-  match(unaware.stderr, /the peer tells only its address at a relay; call it with quic-native/);
+  // Whose transport does not reach it is told.
+  const unable = await run(["connect", "bob", ...service.peerWords, "--transport", "ice-then-quic"]);
+  strictEqual(unable.code, 1);
+  match(unable.stderr, /the peer tells only its address at a relay; call it with quic-native/);
+  const unwilling = await run(["connect", "bob", ...service.peerWords, "--relay", "never"]);
+  strictEqual(unwilling.code, 1);
+  match(unwilling.stderr, /our relay policy, never, takes no way through one: allow it with --relay until-direct/);
   for (const peer of ["bob", String(ticket)]) {
     await using caller = new Command(["connect", peer, ...words]);
     const connected = await caller.fact("connected");
@@ -188,6 +191,14 @@ Deno.test("options of relays that do not go together are wrong usage", async () 
     [["listen", "--via", via, "--transport", "ice-then-quic"], /Cannot use ice-then-quic through a relay/],
     [["listen", "--via-token", "sesame", "--signaling", "ticket"], /--via-token goes with --via/],
     [["listen", "--signaling", "ticket", "--transport", "quic-native"], /--transport quic-native goes with --via/],
+    [["listen", "--signaling", "ticket", "--relay", "required"], /--relay required goes with --via/],
+    [["listen", "--via", via, "--relay", "never"], /--relay never does not go with --via/],
+    [
+      ["connect", "bob", "--relay", "sometimes"],
+      /--relay takes never, signal-only, until-direct, allowed, required, not/,
+    ],
+    [["connect", "bob", "--relay", "never", "--transport", "quic-native"], /does not go with --transport quic-native/],
+    [["connect", "bob", "--relay", "required", "--transport", "ice-then-quic"], /ice-then-quic, which uses none/],
   ];
   await Promise.all(cases.map(async ([words, error]) => {
     const { code, stderr } = await run(words);

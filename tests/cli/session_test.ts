@@ -148,13 +148,15 @@ Deno.test("demo sends data both ways between processes, and tells the result on 
   strictEqual(code, 0, stderr);
   const results = text(stdout).trim().split("\n").map((line) => JSON.parse(line));
   deepStrictEqual(results.map(({ transport, bytes, sha256 }) => [transport, bytes, sha256]), [
+    ["auto", MIB, "ok"],
     ["ice-then-quic", MIB, "ok"],
     ["quic-native", MIB, "ok"],
   ]);
   for (const { connectMs, mbps } of results) ok(connectMs > 0 && mbps > 0, text(stdout));
   const common = ["transport", "bytes", "sha256", "connectMs", "mbps"];
-  deepStrictEqual(results.map((result) => Object.keys(result)), [common, [...common, "directMs"]]);
-  ok(results[1].directMs > results[1].connectMs, text(stdout));
+  // Which of its two ways is first on this machine, chance decides.
+  deepStrictEqual(results.slice(1).map((result) => Object.keys(result)), [common, [...common, "directMs"]]);
+  ok(results[2].directMs > results[2].connectMs, text(stdout));
 });
 
 Deno.test("demo's last lines tell people when the session left the relay", async () => {
