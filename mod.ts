@@ -182,10 +182,7 @@ export const iceThenQuic: () => Traversal = makeIceThenQuic;
  */
 export const quicNative: () => Traversal = makeQuicNative;
 
-/**
- * Makes the transport `auto`: both of them at once, on the same sockets. The first connection is the session, and what the
- * other attempt has found improves its path. Its sessions say by which of the two they came about.
- */
+/** Makes the transport `auto`: both of them at once, on the same sockets. Sessions say by which they came about. */
 export const auto: () => Traversal = makeAuto;
 
 /**
@@ -305,10 +302,8 @@ export function names(kind: "transport" | "candidates" | "signaling"): readonly 
 /** What `dial` and `listen` have in common. Plugins are given by name or as values. */
 export interface PeerOptions {
   /**
-   * How the two are brought together. Both `ice-then-quic` and `quic-native` are `auto`: they are tried together, the first
-   * connection is the session, and what the other attempt has found improves its path. Otherwise exactly one.
-   *
-   * @default {["auto"]}
+   * How the two are brought together: one; or `ice-then-quic` and `quic-native`, which together are `auto`: the first
+   * connection is the session, and what the other attempt has found improves its path. @default {["auto"]}
    */
   readonly transports?: readonly (string | Traversal)[];
   /** What relays are used for, on our side; the peer has a policy of its own. @default {"until-direct"} */
@@ -375,7 +370,7 @@ export interface ListenOptions extends PeerOptions {
   /**
    * Relays to be reached by before there is a direct path, as `serve` prints them: `https://HOST:PORT#SHA-256`, the digest of
    * the certificate in hexadecimal; without one its chain has to be good for the host. Without signaling the ticket is all
-   * that a caller needs; with it callers ask the hub, by ticket or name. A relay that cannot be reached holds up none of the others.
+   * that a caller needs; with it callers ask the hub, by ticket or name. One that cannot be reached holds up no other.
    */
   readonly via?: string | NamedRelay | readonly (string | NamedRelay)[];
   /** The token of those relays that are given as mere URLs, if they ask for one. */
