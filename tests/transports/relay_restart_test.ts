@@ -1,5 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { TUNNEL_KEEP_ALIVE_MS } from "../../protocols/masque/config.ts";
+import type { RelayOptions } from "../../service/relay.ts";
+import { issueRelayToken } from "../../service/relay_token.ts";
 import { CALL_AT, NativeWorld } from "../support/native_world.ts";
 import type { NativePeer } from "../support/native_world.ts";
 import { type RunningRelay, startRelay } from "../support/relay_world.ts";
@@ -11,7 +13,7 @@ const SECRETS = { portSecret: new Uint8Array(32).fill(1), resetKey: new Uint8Arr
 const DOWN_MS = 1000;
 
 /** The relay's process ends, with or without a word, and another one starts in its place. */
-function restart(world: NativeWorld, how: "politely" | "suddenly"): RunningRelay {
+function restart(world: NativeWorld, how: "politely" | "suddenly", options: Partial<RelayOptions> = {}): RunningRelay {
   const { relay, driver, host, certificate } = world.relay;
   if (how === "politely") {
     for (const step of ["announce", "close"] as const) {
@@ -21,7 +23,7 @@ function restart(world: NativeWorld, how: "politely" | "suddenly"): RunningRelay
   }
   host.stop();
   world.net.run({ until: world.net.now + DOWN_MS });
-  return startRelay(host, { ...SECRETS, credential: certificate.credential });
+  return startRelay(host, { ...SECRETS, credential: certificate.credential, ...options });
 }
 
 /** Says something and waits for its echo. @returns How long it took; `undefined` if it did not come back. */
@@ -68,3 +70,31 @@ Deno.test("Relay that restarts without what it was known by gives another port",
   ok(world.until(() => world.listener.all("ticket").length === 2, 60_000));
   ok(String(world.target.addresses[0]) !== before);
 });
+
+for (const isRenewed of [true, false]) {
+  const outcome = isRenewed ? "gives back the port to who has new leave" : "asks for leave that has not ended";
+  Deno.test(`Relay that restarts after an hour ${outcome} (RFC 6750 §3.1)`, () => {
+    const secret = new Uint8Array(32).fill(4);
+    const access = { secret, isOpen: false };
+    // The key of host "b" is the listener's, here as in NativeWorld.
+    const { listenerKey, relay: { host } } = new NativeWorld({ seed: 1 });
+    const issue = (now: number): string => issueRelayToken(secret, listenerKey.publicKey.bytes, host.epochMs + now);
+    const world = new NativeWorld({ seed: 1, relay: { ...SECRETS, access }, relayToken: issue(0) });
+    world.net.run({ until: 3_600_000 });
+    const { addresses } = world.target;
+    if (isRenewed) {
+      const known = {
+        addresses: [world.relay.address],
+        authority: world.relay.address.toString(),
+        certificateSha256: world.relay.certificate.sha256,
+      };
+      world.listener.machine.addRelays([{ ...known, token: issue(world.net.now) }], world.net.now);
+    }
+    const { relay } = restart(world, "politely", { access });
+    world.net.run({ until: world.net.now + 20_000 });
+    strictEqual(relay.sizes.ports, isRenewed ? 1 : 0);
+    const reasons = world.listener.all("unregistered").map(({ event }) => event.reason);
+    strictEqual(reasons.includes("the relay asks for another token"), !isRenewed, reasons.join("; "));
+    deepStrictEqual(world.target.addresses, addresses);
+  });
+}
