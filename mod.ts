@@ -341,6 +341,13 @@ export interface PeerOptions {
   readonly loopback?: boolean;
   /** How connections behave; what is left out is as usual. */
   readonly quic?: Partial<TransportSettings>;
+  /**
+   * Whether a call's key exchange is to withstand quantum computers too: X25519MLKEM768 is offered with a share, X25519 stays
+   * to fall back to. The first flight is two datagrams then. Whoever is called takes it without being asked to.
+   *
+   * @default {false}
+   */
+  readonly postQuantum?: boolean;
   /** Sockets, clock and randomness. Default: those of this machine. */
   readonly host?: Host;
   /** Gets everything that happens, as data. */
@@ -571,6 +578,7 @@ function nodeOptions(
     }),
     protocol: options.protocol ?? DEFAULT_PROTOCOL,
     loopback,
+    postQuantum: options.postQuantum ?? false,
     keyLog: options.keyLog ?? false,
     ...(options.quic === undefined ? {} : { quic: options.quic }),
     ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),

@@ -10,7 +10,7 @@ import type { Base } from "../protocols/core/machine.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { QuicEndpoint } from "../protocols/quic/endpoint.ts";
-import { EARLY_REPEAT_MS, MAX_EARLY_ATTEMPTS, MAX_EARLY_DATAGRAMS } from "./early_dial.ts";
+import { EARLY_REPEAT_MS, MAX_EARLY_ATTEMPTS, maxEarlyDatagrams } from "./early_dial.ts";
 import { tlsSettings } from "./tls_settings.ts";
 import type { Node } from "./traversal.ts";
 
@@ -62,10 +62,11 @@ export class Attempts {
     return false;
   }
 
-  /** Knocks where no check has been yet: at most two attempts, of two datagrams each. */
+  /** Knocks where no check has been yet: at most two attempts, each of two first flights. */
   knock(base: Base, remote: Address, now: number): void {
     if (this.#attempts.size >= MAX_EARLY_ATTEMPTS || this.#on(base, remote) !== undefined) return;
-    this.#start(base, remote, { maxUnansweredDatagrams: MAX_EARLY_DATAGRAMS }, now);
+    const maxUnansweredDatagrams = maxEarlyDatagrams(this.#host.node.postQuantum === true);
+    this.#start(base, remote, { maxUnansweredDatagrams }, now);
   }
 
   /**

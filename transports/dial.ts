@@ -51,6 +51,8 @@ export interface NodeOptions {
   /** Loopback and nothing else. */
   readonly loopback: boolean;
   readonly quic?: Partial<TransportSettings>;
+  /** See `Node.postQuantum`. */
+  readonly postQuantum?: boolean;
   readonly keyLog: boolean;
   readonly taMs?: number;
   readonly dialTimeoutMs?: number;
@@ -97,6 +99,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
     ...(options.verifyChain === undefined ? {} : { verifyChain: options.verifyChain }),
     allowLoopback: options.loopback,
     quic: { ...DEFAULT_TRANSPORT_SETTINGS, keepAliveMs: KEEP_ALIVE_MS, ...options.quic },
+    postQuantum: options.postQuantum ?? false,
     keyLog: options.keyLog,
   };
 }

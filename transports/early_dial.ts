@@ -13,11 +13,20 @@ import type { Base } from "../protocols/core/machine.ts";
 /** One attempt for each family, as Happy Eyeballs does (RFC 8305 §4). */
 export const MAX_EARLY_ATTEMPTS = 2;
 
-/** Datagrams an early attempt may send before anything authenticated has come back on its path. */
-export const MAX_EARLY_DATAGRAMS = 2;
+/** Times an early attempt may say its first flight before anything authenticated has come back on its path. */
+export const MAX_EARLY_FLIGHTS = 2;
+
+/** Datagrams of a first flight: a share of X25519MLKEM768 does not fit one. */
+const FLIGHT_DATAGRAMS = 1;
+const POST_QUANTUM_FLIGHT_DATAGRAMS = 2;
+
+/** Datagrams that an early attempt may send so. */
+export function maxEarlyDatagrams(isPostQuantum: boolean): number {
+  return MAX_EARLY_FLIGHTS * (isPostQuantum ? POST_QUANTUM_FLIGHT_DATAGRAMS : FLIGHT_DATAGRAMS);
+}
 
 /**
- * When the second of them leaves: the first may reach the peer's NAT just before the peer's own check has opened it, which
+ * When it is said again: the first may reach the peer's NAT just before the peer's own check has opened it, which
  * is sent at the same moment, a few Ta later where other pairs go first.
  */
 export const EARLY_REPEAT_MS = 20;

@@ -70,6 +70,8 @@ export interface Node {
   readonly allowLoopback: boolean;
   /** For every connection of either role. */
   readonly quic: TransportSettings;
+  /** Whether calls send a share of X25519MLKEM768 first: the first flight is two datagrams then. Absent: they do not. */
+  readonly postQuantum?: boolean;
   /** Whether connections emit `keyLog`: their secrets, for whoever inspects captures. */
   readonly keyLog: boolean;
 }

@@ -58,6 +58,7 @@ function onHandshakeEvent(parts: ConnectionParts, event: HandshakeEvent, now: nu
       parts.events.push({
         type: "handshakeComplete",
         applicationProtocol: event.applicationProtocol,
+        group: event.group,
         peer: event.peer,
       });
       parts.extensions?.traversal?.enable(now);

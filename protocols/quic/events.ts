@@ -7,6 +7,7 @@
 import type { Address } from "../core/address.ts";
 import type { Base } from "../core/machine.ts";
 import type { KeyLogLabel } from "../tls/events.ts";
+import type { NamedGroupName } from "../tls/named_groups.ts";
 import type { PeerIdentity } from "../tls/peer_policy.ts";
 import type { SignatureScheme } from "../tls/signature_schemes.ts";
 import type { QuicConnection } from "./connection.ts";
@@ -20,6 +21,8 @@ export type ConnectionEvent =
   | {
     readonly type: "handshakeComplete";
     readonly applicationProtocol: string;
+    /** Of the key exchange. */
+    readonly group: NamedGroupName;
     /** `undefined` on a server that does not ask clients to authenticate. */
     readonly peer: PeerIdentity | undefined;
   }

@@ -30,7 +30,7 @@ import type {
   ServerHello,
 } from "./messages.ts";
 import { NAMED_GROUPS, namedGroupOf } from "./named_groups.ts";
-import type { KeyExchange } from "./named_groups.ts";
+import type { KeyExchange, NamedGroupName } from "./named_groups.ts";
 import { checkOffered, chooseCredential, chosenType, offeredExtensions } from "./offer.ts";
 import { examineCertificates } from "./peer_policy.ts";
 import type { PeerIdentity, PresentedCertificate } from "./peer_policy.ts";
@@ -43,6 +43,7 @@ const QUIC_MAX_EARLY_DATA_BYTES = 0xffffffff;
 /** What ServerHello and EncryptedExtensions have settled. */
 interface Session {
   readonly suite: CipherSuite;
+  readonly group: NamedGroupName;
   readonly secrets: HandshakeSecrets;
   readonly applicationProtocol: string;
   readonly serverCertificateType: CertificateType;
@@ -64,6 +65,7 @@ type State =
   | {
     readonly name: "expectEncryptedExtensions";
     readonly suite: CipherSuite;
+    readonly group: NamedGroupName;
     readonly secrets: HandshakeSecrets;
     readonly offered: ReadonlySet<number>;
   }
@@ -210,9 +212,12 @@ export class ClientSide implements HandshakeSide {
     }
     const share = message.extensions.find((extension) => extension.type === "key_share")?.entries[0];
     if (share === undefined) throw new TlsAlert("missing_extension", "ServerHello without key_share");
+    const group = namedGroupOf(share.group);
     const keyExchange = state.keyExchanges.get(share.group);
     // RFC 8446 §4.2.8: one that we sent a share of, which after a HelloRetryRequest is the one it asked for.
-    if (keyExchange === undefined) throw new TlsAlert("illegal_parameter", "The server chose another group");
+    if (group === undefined || keyExchange === undefined) {
+      throw new TlsAlert("illegal_parameter", "The server chose another group");
+    }
     const sharedSecret = keyExchange.sharedSecret(share.key);
     if (sharedSecret === undefined) throw new TlsAlert("illegal_parameter", "The server's key share is not usable");
 
@@ -221,7 +226,7 @@ export class ClientSide implements HandshakeSide {
     const secrets = deriveHandshakeSecrets(suite.hash, sharedSecret, this.#context.transcriptHash);
     this.#context.emitSecret("handshake", "read", secrets.server, suite);
     this.#context.emitSecret("handshake", "write", secrets.client, suite);
-    this.#state = { name: "expectEncryptedExtensions", suite, secrets, offered };
+    this.#state = { name: "expectEncryptedExtensions", suite, group: group.name, secrets, offered };
   }
 
   /** What ServerHello and HelloRetryRequest have to say alike: RFC 8446 §4.1.3, §4.1.4. */
@@ -303,6 +308,7 @@ export class ClientSide implements HandshakeSide {
       name: "expectCertificateOrRequest",
       session: {
         suite: state.suite,
+        group: state.group,
         secrets: state.secrets,
         applicationProtocol,
         serverCertificateType,
@@ -373,12 +379,12 @@ export class ClientSide implements HandshakeSide {
   }
 
   #complete(session: Session, application: ApplicationSecrets, peer: PeerIdentity): void {
-    const { suite, secrets, applicationProtocol } = session;
+    const { suite, group, secrets, applicationProtocol } = session;
     this.#context.sendFinished(suite.hash, secrets.client);
     this.#context.emitSecret("application", "write", application.client, suite);
     this.#context.emitKeyLog("EXPORTER_SECRET", application.exporter);
     const { serverName } = this.#context.config;
-    this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, peer });
+    this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, group, peer });
     const { hash, exporter } = application;
     this.#state = { name: "complete", exporter: { hash, exporter } };
   }

@@ -19,7 +19,7 @@ export interface TlsConfig {
   /** Key exchange groups, in order of preference; absent: {@linkcode DEFAULT_GROUPS}. */
   readonly groups?: readonly NamedGroupName[];
   /**
-   * On a client: the groups of which the first ClientHello has a share. A server that wants another one of `groups` costs
+   * Of a client, and nothing to a server: the groups of which the first ClientHello has a share. A server that wants another one of `groups` costs
    * a round trip more (HelloRetryRequest). Absent: X25519 if it is among them, else the first.
    */
   readonly keyShares?: readonly NamedGroupName[];
@@ -77,9 +77,6 @@ export function checkTlsConfig(config: TlsConfig): void {
   }
   const groups = groupsOf(config);
   if (groups.length === 0) throw new RangeError("Cannot start TLS: no key exchange group is given");
-  if (config.role === "server" && config.keyShares !== undefined) {
-    throw new TypeError("Cannot start TLS: keyShares are the client's to choose");
-  }
   for (const name of keySharesOf(config)) {
     if (!groups.includes(name)) throw new RangeError(`Cannot start TLS: a key share of ${name}, not among groups`);
   }

@@ -6,6 +6,7 @@
 
 import type { AlertName } from "./alerts.ts";
 import type { CipherSuite } from "./cipher_suites.ts";
+import type { NamedGroupName } from "./named_groups.ts";
 import type { PeerIdentity } from "./peer_policy.ts";
 import type { SignatureScheme } from "./signature_schemes.ts";
 
@@ -57,6 +58,8 @@ export type TlsEvent =
     readonly applicationProtocol: string;
     /** What the client asked for with server_name, on either side. */
     readonly serverName: string | undefined;
+    /** Of the key exchange. */
+    readonly group: NamedGroupName;
     /** `undefined` on a server that does not ask clients to authenticate. */
     readonly peer: PeerIdentity | undefined;
   }

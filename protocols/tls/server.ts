@@ -220,8 +220,8 @@ export class ServerSide implements HandshakeSide {
     this.#context.receiveFinished(message, bytes, secrets.hash, secrets.client);
     this.#context.emitSecret("application", "read", application.client, choice.suite);
     this.#context.emitKeyLog("EXPORTER_SECRET", application.exporter);
-    const { applicationProtocol, serverName } = choice;
-    this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, peer });
+    const { applicationProtocol, serverName, group: { name: group } } = choice;
+    this.#context.emit({ type: "handshakeComplete", applicationProtocol, serverName, group, peer });
     const { hash, exporter } = application;
     this.#state = { name: "complete", exporter: { hash, exporter } };
   }

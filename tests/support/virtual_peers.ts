@@ -93,6 +93,8 @@ export interface PeerOptions {
   readonly onSession?: OnSession;
   readonly onConnection?: OnConnection;
   readonly quic?: Partial<TransportSettings>;
+  /** See `Node.postQuantum`. */
+  readonly postQuantum?: boolean;
   /** For who wants to read packets. */
   readonly keyLog?: boolean;
 }
@@ -140,6 +142,7 @@ export class VirtualPeer {
         protocol: "q2q",
         loopback: false,
         keyLog: options.keyLog ?? false,
+        postQuantum: options.postQuantum ?? false,
         ...(options.quic === undefined ? {} : { quic: options.quic }),
       },
       this.#bases.all,
