@@ -341,12 +341,7 @@ export interface PeerOptions {
   readonly loopback?: boolean;
   /** How connections behave; what is left out is as usual. */
   readonly quic?: Partial<TransportSettings>;
-  /**
-   * Whether a call's key exchange is to withstand quantum computers too: X25519MLKEM768 is offered with a share, X25519 stays
-   * to fall back to. The first flight is two datagrams then. Whoever is called takes it without being asked to.
-   *
-   * @default {false}
-   */
+  /** Whether calls offer X25519MLKEM768 too, against quantum computers to come, in two datagrams. @default {false} */
   readonly postQuantum?: boolean;
   /** Sockets, clock and randomness. Default: those of this machine. */
   readonly host?: Host;
