@@ -46,9 +46,11 @@ Deno.test("signaling relay needs the relay's URL, and a transport that can", asy
   for (const url of ["https://127.0.0.1:9/signal", "https://127.0.0.1:9#12", "https://a:b@127.0.0.1:9", "https://"]) {
     throws(() => listen({ signaling: url }), /it is not https:\/\/HOST:PORT#SHA-256, as serve prints it/, url);
   }
+  const via = `https://127.0.0.1:9#${DIGEST}`;
+  throws(() => listen({ signaling: via, relay: "never" }), /Cannot use a relay under the relay policy never/);
   const call = dial({
     peer: "bob",
-    signaling: `https://127.0.0.1:9#${DIGEST}`,
+    signaling: via,
     transports: [direct()],
     candidates: [],
     loopback: true,
