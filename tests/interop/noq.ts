@@ -20,8 +20,23 @@ export interface NoqOptions {
   readonly ip?: string;
   /** The one cipher suite it speaks, by its name. */
   readonly suite?: string;
+  /** The one key exchange group it takes, by its name. */
+  readonly group?: string;
   /** Both roles of address discovery. */
   readonly observe?: boolean;
+}
+
+/** What its server may be told besides. */
+export interface NoqServerOptions extends NoqOptions {
+  /** Any that is free if it is not said. */
+  readonly port?: number;
+  readonly retry?: boolean;
+  /** What tokens of stateless resets are made from. */
+  readonly resetKey?: string;
+  /** It speaks version 2 alone. */
+  readonly "version-2"?: boolean;
+  /** A file with the certificate that clients have to have. */
+  readonly clientCert?: string;
 }
 
 /** What its client does behind the echo, one after the other. */
@@ -34,13 +49,18 @@ export interface NoqClientOptions extends NoqOptions {
   readonly streams?: number;
   /** Sends that many datagrams, and waits for each to come back. */
   readonly datagrams?: number;
+  /** Says `echoed`, and sends until a stateless reset comes. */
+  readonly awaitReset?: boolean;
+  /** Files with its own certificate and key. */
+  readonly ownCert?: string;
+  readonly ownKey?: string;
 }
 
 /** A server on a free port. It returns datagrams. */
 export async function noqServer(
   files: { cert: string; key: string },
   alpn: string,
-  options: NoqOptions & { readonly retry?: boolean } = {},
+  options: NoqServerOptions = {},
 ): Promise<{ process: PeerProcess; port: number }> {
   const process = start("server", ["--cert", files.cert, "--key", files.key, "--alpn", alpn, ...switches(options)]);
   const ready = await process.next("ready");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { deepStrictEqual, match, ok, rejects } from "node:assert/strict";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
 import type { CipherSuiteName } from "../../protocols/tls/cipher_suites.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
@@ -169,6 +169,52 @@ peerTest(NOQ_PEER, "Our client comes back with the token of noq's Retry (RFC 900
   const { process, port } = await noqServer(files, ALPN, { retry: true });
   await using _process = process;
   await ourClient(port, pinningTls(certificate), { exchange: false });
+});
+
+peerTest(NOQ_PEER, "Our client learns from a stateless reset that noq was restarted (RFC 9000 §10.3)", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const first = await noqServer(files, ALPN, { resetKey: "the same" });
+  await using socket = new QuicSocket();
+  const session = await socket.connect(first.port, pinningTls(certificate));
+  await echoOver(await session.openStream(), "before");
+  // No CONNECTION_CLOSE: it is killed.
+  await first.process[Symbol.asyncDispose]();
+  await using _second = (await noqServer(files, ALPN, { resetKey: "the same", port: first.port })).process;
+  const stream = await session.openStream();
+  await stream.writable.getWriter().write(new Uint8Array(100)).catch(() => {});
+  const closed = await session.closed;
+  deepStrictEqual([closed.by, closed.reason], ["transport", "The peer has lost the connection"]);
+});
+
+peerTest(NOQ_PEER, "noq learns from a stateless reset that our server was restarted (RFC 9000 §10.3.2)", async () => {
+  const certificate = selfSignedCertificate("P-256");
+  using files = pemFiles(certificate);
+  const config = {
+    resetKey: new Uint8Array(32).fill(0x5a),
+    server: { tls: certificateTls(certificate), transport: DEFAULT_TRANSPORT_SETTINGS },
+  };
+  await using first = new QuicSocket(config);
+  await using second = new QuicSocket(config);
+  await using path = new Forwarder(first.port);
+  await using client = noqClient(path.insidePort, files, ALPN, { awaitReset: true });
+  const session = await first.accept();
+  for await (const stream of session.incomingStreams) {
+    await serveStream(stream);
+    break;
+  }
+  await client.next("echoed");
+  path.redirect(second.port);
+  deepStrictEqual(await client.next("done"), { type: "done", echo: "ok", reset: "ok" });
+});
+
+peerTest(NOQ_PEER, "Our client gives up at noq's word that it speaks version 2 alone (RFC 9000 §6.2)", async () => {
+  const certificate = selfSignedCertificate("Ed25519");
+  using files = pemFiles(certificate);
+  const { process, port } = await noqServer(files, ALPN, { "version-2": true });
+  await using _process = process;
+  await using socket = new QuicSocket();
+  await rejects(socket.connect(port, pinningTls(certificate)), /version/i);
 });
 
 peerTest(

@@ -24,6 +24,10 @@ export interface QuicGoServerOptions {
   readonly resetKey?: string;
   /** It speaks version 2 alone. */
   readonly "version-2"?: boolean;
+  /** The one key exchange group it takes, by its name. */
+  readonly group?: string;
+  /** A file with the certificate that clients have to have. */
+  readonly clientCert?: string;
 }
 
 /** What its client does behind the echo, one after the other. */
@@ -40,6 +44,11 @@ export interface QuicGoClientOptions {
   readonly datagrams?: number;
   /** Says `echoed`, and sends until a stateless reset comes. */
   readonly awaitReset?: boolean;
+  /** The one key exchange group it takes, by its name. */
+  readonly group?: string;
+  /** Files with its own certificate and key. */
+  readonly ownCert?: string;
+  readonly ownKey?: string;
 }
 
 /** A server. It returns datagrams. */

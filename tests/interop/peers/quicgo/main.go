@@ -28,6 +28,10 @@ var (
 	retry     = flag.Bool("retry", false, "a server sends Retry to everybody")
 	resetKey  = flag.String("reset-key", "", "32 bytes, hexadecimal: stateless resets of a server that was restarted")
 	version2  = flag.Bool("version-2", false, "a server that speaks version 2 alone, a client that begins with it")
+	group     = flag.String("group", "", "the one key exchange group it takes, by its name")
+	clientPem = flag.String("client-cert", "", "certificate, PEM: a server takes clients that have it")
+	ownCert   = flag.String("own-cert", "", "certificate of a client, PEM")
+	ownKey    = flag.String("own-key", "", "its key, PEM")
 	exchanges = flag.Bool("exchange", false, "a client exchanges")
 	moves     = flag.Bool("migrate", false, "a client goes to another port in the middle of an exchange")
 	streams   = flag.Int("streams", 0, "a client echoes on so many streams, all at once")
@@ -111,7 +115,14 @@ func server(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := at.Listen(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{*alpn}}, settings())
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{*alpn}, CurvePreferences: curves()}
+	if *clientPem != "" {
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+		if config.ClientCAs, err = pool(*clientPem); err != nil {
+			return err
+		}
+	}
+	listener, err := at.Listen(config, settings())
 	if err != nil {
 		return err
 	}
@@ -194,15 +205,45 @@ func client(ctx context.Context) error {
 	return nil
 }
 
-// trusting is the configuration of a client that takes one certificate.
+// trusting is the configuration of a client that takes one certificate, and has one itself if it was given.
 func trusting(path string) (*tls.Config, error) {
+	roots, err := pool(path)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{RootCAs: roots, ServerName: "localhost", NextProtos: []string{*alpn}, CurvePreferences: curves()}
+	if *ownCert != "" {
+		pair, err := tls.LoadX509KeyPair(*ownCert, *ownKey)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+func pool(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	return &tls.Config{RootCAs: roots, ServerName: "localhost", NextProtos: []string{*alpn}}, nil
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return pool, nil
+}
+
+// curves are the groups by the names of the TLS registry; none stands for those that Go takes by itself.
+func curves() []tls.CurveID {
+	named := map[string]tls.CurveID{
+		"x25519":         tls.X25519,
+		"secp256r1":      tls.CurveP256,
+		"secp384r1":      tls.CurveP384,
+		"X25519MLKEM768": tls.X25519MLKEM768,
+	}
+	if *group == "" {
+		return nil
+	}
+	return []tls.CurveID{named[*group]}
 }
 
 // migrate goes to another port of ours: RFC 9000 §9.2.

@@ -6,17 +6,25 @@ mod exchange;
 mod options;
 mod tls;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use noq::{ClientConfig, Connection, Endpoint, Incoming, ServerConfig, TransportConfig};
+use noq::{
+    ClientConfig, Connection, ConnectionError, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, Incoming,
+    ServerConfig, TokioRuntime, TransportConfig,
+};
 use options::Options;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::task::JoinSet;
 use tokio_stream::Stream;
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// RFC 9369 §3.1.
+const VERSION_2: u32 = 0x6b33_43cf;
 
 /// How long to wait for what is to come back.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,10 +63,46 @@ fn transport(options: &Options) -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
+/// Connection IDs of eight random bytes, any of which may have been ours before: by itself noq tells its own from others', and
+/// answers others with nothing.
+struct AnyConnectionId;
+
+impl ConnectionIdGenerator for AnyConnectionId {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut bytes = [0; 8];
+        SystemRandom::new().fill(&mut bytes).expect("random bytes");
+        ConnectionId::new(&bytes)
+    }
+
+    fn cid_len(&self) -> usize {
+        8
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// An endpoint on a port, 0 for any: with `--reset-key` its stateless resets can be told from others' (RFC 9000 §10.3), with
+/// `--version-2` it speaks no version that anybody else does.
+fn endpoint(options: &Options, port: u64, server: Option<ServerConfig>) -> Result<Endpoint, Failure> {
+    let mut config = EndpointConfig::default();
+    if options.has("reset-key") {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, options.text("reset-key")?.as_bytes());
+        config.reset_key(Arc::new(key));
+        config.cid_generator(Arc::new(|| Box::new(AnyConnectionId)));
+    }
+    if options.has("version-2") {
+        config.supported_versions(vec![VERSION_2]);
+    }
+    let socket = UdpSocket::bind(SocketAddr::new(ip(options)?, port.try_into()?))?;
+    Ok(Endpoint::new(config, server, socket, Arc::new(TokioRuntime))?)
+}
+
 async fn server(options: &Options) -> Result<(), Failure> {
     let mut config = ServerConfig::with_crypto(Arc::new(tls::server(options)?));
     config.transport_config(transport(options));
-    let endpoint = Endpoint::server(config, SocketAddr::new(ip(options)?, 0))?;
+    let endpoint = endpoint(options, options.number("port")?, Some(config))?;
     println!("{{\"type\":\"ready\",\"port\":{}}}", endpoint.local_addr()?.port());
     while let Some(incoming) = endpoint.accept().await {
         if options.has("retry") && incoming.may_retry() {
@@ -98,7 +142,7 @@ async fn client(options: &Options) -> Result<(), Failure> {
     let mut config = ClientConfig::new(Arc::new(tls::client(options)?));
     config.transport_config(transport(options));
     let local = SocketAddr::new(ip(options)?, 0);
-    let endpoint = Endpoint::client(local)?;
+    let endpoint = endpoint(options, 0, None)?;
     let remote = SocketAddr::new(ip(options)?, options.number("port")?.try_into()?);
     let connection = endpoint.connect_with(config, remote, "localhost")?.await?;
     tokio::spawn(tell_observed(connection.clone()));
@@ -112,7 +156,7 @@ async fn client(options: &Options) -> Result<(), Failure> {
         // Another port in the middle of an exchange: to the server it looks like a NAT that rebinds, or a client that moves.
         let moving = async {
             tokio::time::sleep(Duration::from_millis(30)).await;
-            endpoint.rebind(std::net::UdpSocket::bind(local)?)?;
+            endpoint.rebind(UdpSocket::bind(local)?)?;
             Ok::<(), Failure>(())
         };
         let (exchanged, ()) = tokio::try_join!(exchange::exchange(&connection), moving)?;
@@ -127,12 +171,26 @@ async fn client(options: &Options) -> Result<(), Failure> {
     if options.has("datagrams") {
         results.push(("datagrams", datagrams(&connection, options.number("datagrams")?).await?));
     }
+    if options.has("await-reset") {
+        results.push(("reset", await_reset(&connection).await));
+    }
     connection.close(0u32.into(), b"done");
     endpoint.wait_idle().await;
     let results: Vec<String> =
         results.iter().map(|(name, ok)| format!(",\"{name}\":\"{}\"", if *ok { "ok" } else { "wrong" })).collect();
     println!("{{\"type\":\"done\"{}}}", results.concat());
     Ok(())
+}
+
+/// Says `echoed`, and sends every 50 ms, as only who sends is answered by a stateless reset (RFC 9000 §10.3).
+async fn await_reset(connection: &Connection) -> bool {
+    println!("{{\"type\":\"echoed\"}}");
+    loop {
+        let _ = connection.send_datagram(vec![0; 100].into());
+        if let Ok(reason) = tokio::time::timeout(Duration::from_millis(50), connection.closed()).await {
+            return matches!(reason, ConnectionError::Reset);
+        }
+    }
 }
 
 /// Echoes on that many streams at once.

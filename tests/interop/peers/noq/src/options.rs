@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::Failure;
 
 /// Names that stand alone.
-const FLAGS: [&str; 5] = ["exchange", "key-update", "rebind", "retry", "observe"];
+const FLAGS: [&str; 7] = ["exchange", "key-update", "rebind", "retry", "observe", "version-2", "await-reset"];
 
 pub struct Options {
     pub role: String,
