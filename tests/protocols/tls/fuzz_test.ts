@@ -5,6 +5,7 @@ import { x509Credential } from "../../../protocols/tls/certificates.ts";
 import type { TlsConfig } from "../../../protocols/tls/config.ts";
 import type { CryptoData } from "../../../protocols/tls/events.ts";
 import { decodeMessage } from "../../../protocols/tls/messages.ts";
+import type { NamedGroupName } from "../../../protocols/tls/named_groups.ts";
 import { decodePem } from "../../../protocols/tls/pem.ts";
 import { subjectPublicKeyInfo } from "../../../protocols/tls/x509.ts";
 import { randomUnit } from "../../../protocols/core/random.ts";
@@ -15,13 +16,13 @@ import { MESSAGES } from "../../vectors/rfc8448_3.ts";
 
 const SEED = 8446;
 
-/** Both may present X.509, so that certificates are damaged too. */
-function configs(): readonly [TlsConfig, TlsConfig] {
+/** Both may present X.509, so that certificates are damaged too. With a group the server asks for its share. */
+function configs(asked?: NamedGroupName): readonly [TlsConfig, TlsConfig] {
   const { der, keyPem } = selfSignedCertificate("P-256");
   const credential = x509Credential([der], SigningKey.fromPkcs8(decodePem(keyPem, "PRIVATE KEY")[0]!));
   return [
     { ...CLIENT_CONFIG, serverName: "relay.example", peer: { certificateTypes: ["X509"], ask: true } },
-    { ...SERVER_CONFIG, credentials: [credential] },
+    { ...SERVER_CONFIG, credentials: [credential], ...(asked === undefined ? {} : { groups: [asked] }) },
   ];
 }
 
@@ -86,10 +87,34 @@ Deno.test("TlsHandshake never completes, and never throws anything but an alert,
   }
 });
 
-Deno.test("TlsHandshake never throws anything but an alert on random bytes", () => {
-  console.log(`seed ${SEED}`);
+Deno.test("TlsHandshake never completes on a flipped bit of a hello about HelloRetryRequest (RFC 8446 §4.4.1)", () => {
+  const [client, server] = configs("secp256r1");
+  strictEqual(messagesOf(client, server), 12);
+  // Both of the client's, the request and ServerHello.
+  for (let target = 0; target < 4; target++) {
+    let bytes = 1;
+    for (let at = 0; at < bytes; at++) {
+      const pair = runWith(client, server, (data, index) => {
+        if (index !== target) return data;
+        bytes = data.data.length;
+        const damaged = data.data.slice();
+        damaged[at]! ^= 1 << (at % 8);
+        return { level: data.level, data: damaged };
+      });
+      strictEqual(pair.server.complete, undefined, `message ${target}, byte ${at}`);
+    }
+  }
+});
+
+for (const group of [undefined, "X25519MLKEM768"] as const) {
+  Deno.test(`TlsHandshake never throws anything but an alert on random bytes, ${group ?? "x25519"}`, () => {
+    console.log(`seed ${SEED}`);
+    damageAtRandom(...configs(group));
+  });
+}
+
+function damageAtRandom(client: TlsConfig, server: TlsConfig): void {
   const random = seededRandom(SEED);
-  const [client, server] = configs();
   const count = messagesOf(client, server);
   for (let round = 0; round < 400; round++) {
     const target = Math.floor(randomUnit(random) * count);
@@ -102,7 +127,7 @@ Deno.test("TlsHandshake never throws anything but an alert on random bytes", () 
       return { level: data.level, data: damaged };
     });
   }
-});
+}
 
 Deno.test("decodeMessage refuses every message cut off at any byte, and any with a byte too many (RFC 8446 §4)", () => {
   for (const [name, bytes] of Object.entries(MESSAGES)) {
