@@ -168,6 +168,13 @@ export class IceDialWay implements DialWay {
     this.#attempts.onTimeout(now);
   }
 
+  /** What has come through one way comes through the other, more likely than not, as our own check has left by then. */
+  #onOpened({ base, remote }: PathKey): void {
+    if (this.#openPaths.length >= MAX_OPEN_PATHS) return;
+    if (this.#openPaths.some((known) => known.base === base && known.remote === remote)) return;
+    this.#openPaths.push({ base, remote });
+  }
+
   /** Whether the peer has told nothing but its addresses at relays. */
   get #isRelayedOnly(): boolean {
     return this.#hasRelay && this.#remote.length === 0;
@@ -186,16 +193,15 @@ export class IceDialWay implements DialWay {
         if (this.#isOver) return;
         this.#isChecked = true;
         this.#call.onChecked(now);
+        this.#onOpened(event);
         this.#attempts.pathOpened(event.base, event.remote, event.rttMs, now);
-        return;
-      case "valid":
-        if (this.#openPaths.length < MAX_OPEN_PATHS) this.#openPaths.push(event.pair);
         return;
       case "failed":
         if (this.#isOver) return;
         this.#hasFailed = true;
         this.#call.onHopeless();
         return;
+      case "valid":
       case "nominated":
       case "roleChanged":
         return;

@@ -23,7 +23,7 @@ export interface PathKey {
 
 /** What an attempt has found that did not become the session: what the session may use. */
 export interface Findings {
-  /** Paths that ICE has proved, the first first. */
+  /** Paths on which ICE has heard the peer, authenticated: the first first. */
   readonly openPaths: readonly PathKey[];
   /** A path through a relay, to go back to when no direct one is left. */
   readonly wayBack: PathKey | undefined;

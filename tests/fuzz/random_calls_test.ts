@@ -4,6 +4,7 @@
  * @module
  */
 
+import { randomAutoCall } from "../support/random_auto_call.ts";
 import { randomCall } from "../support/random_call.ts";
 import { randomNativeSession } from "../support/random_native_session.ts";
 
@@ -13,6 +14,18 @@ Deno.test(`Calls through any pair of NATs come to what theory says, seeds 1 to $
   for (let seed = 1; seed <= SEEDS; seed++) {
     try {
       randomCall(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error });
+    }
+  }
+});
+
+const AUTO_SEEDS = 60;
+
+Deno.test(`auto connects through any pair of NATs, seeds 1 to ${AUTO_SEEDS} (RFC 4787 §4, §5)`, () => {
+  for (let seed = 1; seed <= AUTO_SEEDS; seed++) {
+    try {
+      randomAutoCall(seed);
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }

@@ -6,7 +6,7 @@
  */
 
 import { VirtualNetwork } from "../../lab/mod.ts";
-import type { LinkOptions, NatOptions, VirtualHost, VirtualNat } from "../../lab/mod.ts";
+import type { LinkOptions, NatOptions, Packet, TraceOptions, VirtualHost, VirtualNat } from "../../lab/mod.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { HubCaller } from "../../signaling/caller.ts";
 import { HubListener } from "../../signaling/listener.ts";
@@ -45,11 +45,14 @@ export interface AutoOptions {
   readonly listener?: Side;
   /** How many relays the listener has an address at. Default 1. */
   readonly relays?: number;
+  /** The listener's. Default 4. */
+  readonly maxSessions?: number;
   /** One way between a peer and the core, in ms. */
   readonly latencyMs?: number;
   /** What is between the relays and the core, one way, in ms. */
   readonly relayLatencyMs?: number;
   readonly link?: Omit<LinkOptions, "latencyMs">;
+  readonly trace?: TraceOptions;
 }
 
 /** A world with a listener called bob that echoes. */
@@ -69,7 +72,10 @@ export class AutoWorld {
   constructor(options: AutoOptions) {
     this.#options = options;
     const { seed, latencyMs = PEER_RTT_MS / 4, relayLatencyMs = 0, relays = 1, link = {} } = options;
-    const net = this.net = new VirtualNetwork({ seed });
+    const net = this.net = new VirtualNetwork({
+      seed,
+      ...(options.trace === undefined ? {} : { trace: options.trace }),
+    });
     const server = net.host("server");
     const stunHost = net.host("stun");
     startHub(server);
@@ -94,7 +100,7 @@ export class AutoWorld {
       return { addresses: [address], authority: address.toString(), certificateSha256: certificate.sha256 };
     });
     const machine = new HubListener({ ...context, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
-    const reception = { listener: machine, patient: false, maxSessions: 4, relays: access };
+    const reception = { listener: machine, patient: false, maxSessions: options.maxSessions ?? 4, relays: access };
     const { transport = auto(), policy } = listener;
     this.listener = new VirtualPeer(
       net,
@@ -104,16 +110,16 @@ export class AutoWorld {
     );
   }
 
-  /** Calls bob now, with a request whose echo is waited for. */
-  dial(): VirtualPeer {
+  /** Calls bob now, from `host`, with a request whose echo is waited for. */
+  dial(host: VirtualHost = this.a): VirtualPeer {
     const { seed, caller = {} } = this.#options;
-    const context = contextOf(this.a, seed);
+    const context = contextOf(host, seed);
     const callee = { kind: "name" as const, name: "bob", key: undefined };
     const target = { caller: new HubCaller({ ...context, hub: HUB, callee }), patient: false };
     const { transport = auto(), policy } = caller;
     return new VirtualPeer(
       this.net,
-      this.a,
+      host,
       (node) => transport.dial(target, policy === undefined ? node : { ...node, relayPolicy: policy }),
       { ...this.#places, context, onSession: this.echo.ask, onConnection: this.echo.hear },
     );
@@ -127,16 +133,19 @@ export class AutoWorld {
     return caller;
   }
 
-  /** Whether packets between the peers that pass no relay are lost, for those that are behind NATs. */
-  cutDirectPath(isCut: boolean): void {
-    const servers = new Set(this.relayHosts.map((host) => host.address(0).host));
-    for (const nat of [this.#natOfA, this.#natOfB]) {
-      if (nat === undefined) continue;
-      const { drop: _drop, ...options } = nat.down.options;
-      const others = [this.#natOfA, this.#natOfB].filter((other) => other !== nat);
-      const isPeers = (host: string): boolean => others.some((other) => other?.address === host) && !servers.has(host);
-      nat.down.options = isCut ? { ...options, drop: ({ source }) => isPeers(source.host) } : options;
+  /** Loses packets between the peers, both behind NATs, that pass no relay: all, or those that `isLost` says. */
+  cutDirectPath(isLost: (packet: Packet) => boolean = () => true): void {
+    const [one, other] = [this.#natOfA, this.#natOfB];
+    if (one === undefined || other === undefined) throw new Error("Both peers have to be behind a NAT");
+    for (const [nat, peer] of [[one, other], [other, one]] as const) {
+      const drop = (packet: Packet): boolean => packet.source.host === peer.address && isLost(packet);
+      nat.down.options = { ...nat.down.options, drop };
     }
+  }
+
+  /** Takes `cutDirectPath` back. */
+  mendDirectPath(): void {
+    this.cutDirectPath(() => false);
   }
 
   /** Lets time pass until something is so. @returns Whether it is. */
