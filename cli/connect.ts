@@ -26,12 +26,14 @@ usage: connect TICKET | NAME[@KEY] [options]
 
 ${PEER_OPTIONS_HELP}
   --via URL          with --signaling relay: the relay, as "serve --relay" prints it
-  --known FILE       where the keys of names are kept; default: in memory`;
+  --known FILE       where the keys of names are kept; default: in memory
+  --post-quantum     a key exchange against quantum computers to come as well; the first flight is two datagrams then`;
 
 /** Runs the command. Returns the exit code. */
 export async function connect(words: readonly string[], library: Library): Promise<number> {
   const args = parseArgs(words, {
     ...PEER_OPTIONS,
+    boolean: [...PEER_OPTIONS.boolean, "post-quantum"],
     string: [...PEER_OPTIONS.string, "known", "via"],
   });
   const status = new Status(args.flag("json"));
@@ -45,6 +47,7 @@ export async function connect(words: readonly string[], library: Library): Promi
   let calls = 0;
   const session = await library.dial({
     ...await peerOptions(args, seed),
+    postQuantum: args.flag("post-quantum"),
     peer,
     known,
     signal: interrupted,
