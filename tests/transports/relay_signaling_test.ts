@@ -272,6 +272,18 @@ Deno.test("signaling relay: nothing is left in any table when the session is ove
   deepStrictEqual([relay.sizes.connections, relay.signalCount, hub.sizes.clients, hub.sizes.calls], [0, 0, 0, 0]);
 });
 
+Deno.test("signaling relay: a listener that waits costs 10 packets a minute, those that keep its port among them", () => {
+  const world = new World();
+  world.listen(BY_RELAY);
+  world.net.run({ until: 5 * MINUTE_MS });
+  const packets: Packet[] = [];
+  for (const link of [world.natOfB.up, world.natOfB.down]) {
+    link.options = { ...link.options, drop: (packet) => packets.push(packet) < 0 };
+  }
+  world.net.run({ until: 15 * MINUTE_MS });
+  strictEqual(packets.length, 100);
+});
+
 Deno.test("signaling relay: a wrong token and a relay without a hub end it at once, and say why", () => {
   const cases: readonly [SignalServiceOptions, Way, RegExp][] = [
     [
