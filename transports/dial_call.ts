@@ -402,7 +402,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
 
   #stop(): void {
     for (const way of this.#ways) way.stop();
-    // In the constructor there is nothing to stop yet, and nothing is made of what gathering finds afterwards.
+    // In the constructor there is nothing to stop yet: the shell sees to it.
     this.#shell.gathering?.stop();
     this.#offerAt = undefined;
     this.#state = { name: "over" };

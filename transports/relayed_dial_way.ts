@@ -7,6 +7,7 @@
 
 import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
+import { refuseRemote } from "../protocols/core/address_scope.ts";
 import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import type { PairReport } from "../protocols/ice/types.ts";
@@ -183,6 +184,13 @@ export class RelayedDialWay implements DialWay {
     while (this.#dialled < Math.min(this.#addresses.length, MAX_RELAYED_ATTEMPTS)) {
       const address = this.#addresses[this.#dialled++];
       if (address === undefined) return;
+      // Nothing goes to services of our own machine, or to nobody's, because a ticket says so: RFC 9000 §21.5.6.
+      const refusal = refuseRemote(address, this.#shell.node);
+      if (refusal !== undefined) {
+        this.#problem =
+          `No connection: the relayed address ${address} cannot be a peer's (${refusal}); ask for a new ticket`;
+        continue;
+      }
       const base = this.#baseFor(address);
       if (base === undefined) {
         this.#problem = `No way to the relay: this machine has no address of the family of ${address}`;

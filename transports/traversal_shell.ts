@@ -77,6 +77,7 @@ export class TraversalShell<DialogueEvent>
   /** What carries the messages, if it is ours to do. */
   #channel: RelayChannel | undefined;
   /** `released` is told as soon as the relays know too. */
+  #hasFailed = false;
   #isReleasing = false;
   #now: number;
 
@@ -108,6 +109,8 @@ export class TraversalShell<DialogueEvent>
     // Nothing is told before the first poll, and by then the logic is there.
     this.#logic = makeLogic(this);
     this.gathering = new Gathering(this.mux, this.node, this);
+    // A call may have come to nothing before anything was asked.
+    if (this.#hasFailed) this.gathering.stop();
   }
 
   /** The endpoint's counters: what strangers' packets were dropped for. */
@@ -129,6 +132,7 @@ export class TraversalShell<DialogueEvent>
   /** Tells whoever drives this machine. */
   emit(event: TraversalEvent): void {
     if (event.type !== "released") {
+      this.#hasFailed ||= event.type === "failed";
       this.#events.push(event);
       return;
     }

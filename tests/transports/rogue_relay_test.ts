@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { addressOf } from "../../protocols/core/address.ts";
+import { addressOf, parseAddress } from "../../protocols/core/address.ts";
 import type { Address } from "../../protocols/core/address.ts";
 import type { Link, Packet } from "../../lab/mod.ts";
 import { NativeTransfer } from "../support/native_transfer.ts";
@@ -140,6 +140,26 @@ Deno.test("quic-native: a relay that gives somebody else's address for the liste
   deepStrictEqual(sizes(caller), {});
   assertClean(world, caller);
 });
+
+for (const text of ["127.0.0.1:4000", "0.0.0.0:4000", "224.0.0.1:4000", "203.0.113.9:53", "203.0.113.9:0"]) {
+  Deno.test(`quic-native: a ticket that names ${text} is nobody's: the call fails at once, and nothing is sent there (RFC 9000 §21.5.6)`, () => {
+    const world = new NativeWorld({ seed: 1 });
+    world.net.run({ until: CALL_AT });
+    const address = parseAddress(text);
+    const sent: Packet[] = [];
+    change(world.natOfA!.up, { drop: (packet) => packet.destination === address && sent.push(packet) < 0 });
+    const caller = world.dial({ addresses: [address] });
+    world.net.run({ until: CALL_AT + 1000 });
+    match(caller.first("failed")?.event.message ?? "", /^No connection: the relayed address .* cannot be a peer's/);
+    deepStrictEqual([sent.length, caller.sessions.length], [0, 0]);
+    world.net.run({ until: CALL_AT + ENDED_MS });
+    deepStrictEqual(sizes(caller), {});
+    // A good one beside it is dialled all the same.
+    const host = world.net.host("other", { rttToCoreMs: 40 });
+    const other = world.dial({ host, addresses: [address, ...world.target.addresses] });
+    ok(world.until(() => other.path === "direct", 5000));
+  });
+}
 
 for (const publicHost of ["127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255"]) {
   Deno.test(`quic-native: a relay that gives ${publicHost} for the listener's address is none: the listener hands out no ticket, and says why`, () => {
