@@ -1,130 +1,10 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { VirtualNetwork } from "../../lab/mod.ts";
-import type { LinkOptions, NatOptions, Packet, VirtualHost, VirtualNat } from "../../lab/mod.ts";
+import type { Packet } from "../../lab/mod.ts";
 import { toHex } from "../../protocols/core/bytes.ts";
-import { HubCaller } from "../../signaling/caller.ts";
-import { HubListener } from "../../signaling/listener.ts";
-import { auto } from "../../transports/auto.ts";
-import { iceThenQuic } from "../../transports/ice_then_quic.ts";
-import { quicNative } from "../../transports/quic_native.ts";
-import type { Node, RelayPolicy } from "../../transports/traversal.ts";
-import { SignalService, type SignalServiceOptions } from "../support/signal_world.ts";
-import { contextOf, Echo, HUB, VirtualPeer } from "../support/virtual_peers.ts";
+import { BY_RELAY, BY_STREAM, CALL_AT, SignalWorld, sizes, type Way } from "../support/signal_calls.ts";
+import type { SignalServiceOptions } from "../support/signal_world.ts";
 
-const PEER_RTT_MS = 155;
-const CALL_AT = 5000;
 const MINUTE_MS = 60_000;
-const NAT: NatOptions = { mapping: "EIM", filtering: "APDF" };
-
-/** How a peer takes part. */
-interface Way {
-  readonly signaling: "relay" | "stream";
-  readonly transport: "quic-native" | "ice-then-quic" | "auto";
-  readonly token?: string;
-  readonly keyLog?: boolean;
-  readonly policy?: RelayPolicy;
-}
-
-const BY_RELAY: Way = { signaling: "relay", transport: "quic-native" };
-const BY_STREAM: Way = { signaling: "stream", transport: "quic-native" };
-
-/** A hub at a relay, and two hosts behind NATs. There is no STUN server anywhere. */
-class World {
-  readonly net: VirtualNetwork;
-  readonly echo: Echo;
-  readonly server: VirtualHost;
-  readonly natOfA: VirtualNat;
-  readonly natOfB: VirtualNat;
-  readonly a: VirtualHost;
-  readonly b: VirtualHost;
-  readonly service: SignalService;
-
-  constructor(
-    options: SignalServiceOptions = {},
-    seed = 1,
-    { rttMs = PEER_RTT_MS, ...link }: Omit<LinkOptions, "latencyMs"> & { readonly rttMs?: number } = {},
-  ) {
-    const net = this.net = new VirtualNetwork({ seed });
-    this.echo = new Echo(net);
-    this.server = net.host("server");
-    this.natOfA = net.nat({ ...NAT, rttToCoreMs: rttMs / 2, up: link, down: link });
-    this.natOfB = net.nat({ ...NAT, rttToCoreMs: rttMs / 2, up: link, down: link });
-    this.a = net.host("a", { behind: this.natOfA });
-    this.b = net.host("b", { behind: this.natOfB });
-    this.service = new SignalService(this.server, options);
-  }
-
-  /** No packet reaches the server or leaves it, or all do again. */
-  setDead(isDead: boolean): void {
-    const [nic] = this.server.interfaces();
-    for (const link of [nic?.up, nic?.down]) {
-      ok(link !== undefined);
-      link.options = { ...link.options, drop: () => isDead };
-    }
-  }
-
-  /** Somebody who waits under the name "bob" and echoes. */
-  listen(way: Way, host = this.b, key = host): VirtualPeer {
-    const context = { ...contextOf(host, 1), key: contextOf(key, 1).key };
-    const listener = new HubListener({ ...context, hub: HUB, name: "bob", allow: { any: true, keys: [] } });
-    const relays = way.transport === "ice-then-quic" ? [] : [this.service.access];
-    return new VirtualPeer(
-      this.net,
-      host,
-      (node) => transportOf(way).accept({ listener, patient: false, maxSessions: 2, relays }, nodeFor(way, node)),
-      { ...this.#places(way), context, onConnection: this.echo.answer },
-    );
-  }
-
-  /** Somebody who calls "bob". */
-  dial(way: Way): VirtualPeer {
-    const context = contextOf(this.a, 1);
-    const callee = { kind: "name" as const, name: "bob", key: undefined };
-    const target = { caller: new HubCaller({ ...context, hub: HUB, callee }), patient: false };
-    return new VirtualPeer(this.net, this.a, (node) => transportOf(way).dial(target, nodeFor(way, node)), {
-      ...this.#places(way),
-      context,
-      onSession: (session, peer) => {
-        this.echo.ask(session, peer);
-        // As the runner does: a caller that is connected has nothing more to say.
-        peer.machine.closeRelayChannel(this.net.now);
-        peer.drain();
-      },
-      onConnection: this.echo.hear,
-    });
-  }
-
-  until(isSo: () => boolean, maxMs: number): boolean {
-    this.net.run({ until: this.net.now + maxMs, stopWhen: isSo });
-    return isSo();
-  }
-
-  /** When the echo was there, counted from the call. */
-  get firstByte(): number {
-    return (this.echo.firstByteAt ?? NaN) - CALL_AT;
-  }
-
-  #places({ signaling, token, keyLog = false }: Way): Pick<
-    ConstructorParameters<typeof VirtualPeer>[3],
-    "hub" | "stun" | "relayChannel" | "keyLog"
-  > {
-    const relay = this.service.access;
-    return {
-      hub: this.service.hubAddress,
-      stun: [],
-      keyLog,
-      ...(signaling === "stream" ? {} : { relayChannel: { relay, ...(token === undefined ? {} : { token }) } }),
-    };
-  }
-}
-
-function transportOf({ transport }: Way): ReturnType<typeof quicNative> {
-  return { "quic-native": quicNative, "ice-then-quic": iceThenQuic, auto }[transport]();
-}
-
-function nodeFor({ policy }: Way, node: Node): Node {
-  return policy === undefined ? node : { ...node, relayPolicy: policy };
-}
 
 /** The Source Connection ID of an Initial (RFC 9000 §17.2.2); `undefined` of anything else. */
 function initialSourceId(packet: Packet): string | undefined {
@@ -133,13 +13,8 @@ function initialSourceId(packet: Packet): string | undefined {
   return toHex(packet.payload.subarray(at + 1, at + 1 + packet.payload[at]!));
 }
 
-/** Tables that are not empty. */
-function sizes({ machine }: VirtualPeer): Readonly<Record<string, number>> {
-  return Object.fromEntries(Object.entries(machine.tableSizes).filter(([, size]) => size > 0));
-}
-
 Deno.test("signaling relay: dialled by name, the echo is back after three round trips, and the session goes direct", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen(BY_RELAY);
   world.net.run({ until: CALL_AT });
   ok(listener.first("registered") !== undefined);
@@ -159,7 +34,7 @@ Deno.test("signaling relay: dialled by name, the echo is back after three round 
 
 Deno.test("signaling relay: three round trips, whatever the distance", () => {
   for (const rttMs of [10, 50, 300]) {
-    const world = new World({}, 1, { rttMs });
+    const world = new SignalWorld({}, 1, { rttMs });
     world.listen(BY_RELAY);
     world.net.run({ until: CALL_AT });
     world.dial(BY_RELAY);
@@ -169,7 +44,7 @@ Deno.test("signaling relay: three round trips, whatever the distance", () => {
 });
 
 Deno.test("signaling relay: one socket and one handshake serve name, reflexive address and relay", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const { service } = world;
   const [sentByA, sentByB]: [Packet[], Packet[]] = [[], []];
   for (const [nat, sent] of [[world.natOfA, sentByA], [world.natOfB, sentByB]] as const) {
@@ -202,7 +77,7 @@ Deno.test("signaling relay: one socket and one handshake serve name, reflexive a
 
 Deno.test("signaling relay: peers at the relay and peers with a stream find each other", () => {
   for (const [waiting, calling] of [[BY_RELAY, BY_STREAM], [BY_STREAM, BY_RELAY], [BY_STREAM, BY_STREAM]] as const) {
-    const world = new World();
+    const world = new SignalWorld();
     world.listen(waiting);
     world.net.run({ until: CALL_AT });
     const caller = world.dial(calling);
@@ -217,7 +92,7 @@ Deno.test("signaling relay: peers at the relay and peers with a stream find each
 
 Deno.test("signaling relay: ice-then-quic needs no STUN server either, and the echo is as fast as with one", () => {
   const way: Way = { signaling: "relay", transport: "ice-then-quic" };
-  const world = new World();
+  const world = new SignalWorld();
   world.listen(way);
   world.net.run({ until: CALL_AT });
   const caller = world.dial(way);
@@ -229,7 +104,7 @@ Deno.test("signaling relay: ice-then-quic needs no STUN server either, and the e
 
 Deno.test("signaling relay: auto is as fast, with either of the two at the other end", () => {
   for (const [waiting, calling] of [["auto", "auto"], ["auto", "quic-native"], ["auto", "ice-then-quic"]] as const) {
-    const world = new World();
+    const world = new SignalWorld();
     world.listen({ signaling: "relay", transport: waiting });
     world.net.run({ until: CALL_AT });
     const caller = world.dial({ signaling: "relay", transport: calling });
@@ -243,7 +118,7 @@ Deno.test("signaling relay: auto is as fast, with either of the two at the other
 
 Deno.test("signaling relay: a peer that lets nobody know where it is tells nobody what the relay sees", () => {
   const way: Way = { signaling: "relay", transport: "auto", policy: "required" };
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen(way);
   world.net.run({ until: CALL_AT });
   const caller = world.dial(way);
@@ -256,7 +131,7 @@ Deno.test("signaling relay: a peer that lets nobody know where it is tells nobod
 });
 
 Deno.test("signaling relay: nothing is left in any table when the session is over and the listener has closed", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen(BY_RELAY);
   world.net.run({ until: CALL_AT });
   const caller = world.dial(BY_RELAY);
@@ -273,7 +148,7 @@ Deno.test("signaling relay: nothing is left in any table when the session is ove
 });
 
 Deno.test("signaling relay: a listener that waits costs 10 packets a minute, those that keep its port among them", () => {
-  const world = new World();
+  const world = new SignalWorld();
   world.listen(BY_RELAY);
   world.net.run({ until: 5 * MINUTE_MS });
   const packets: Packet[] = [];
@@ -295,7 +170,7 @@ Deno.test("signaling relay: a wrong token and a relay without a hub end it at on
     [{ hasNoHub: true }, BY_RELAY, /the answer is 404, there is no hub$/],
   ];
   for (const [options, way, message] of cases) {
-    const world = new World(options);
+    const world = new SignalWorld(options);
     const listener = world.listen(way);
     const caller = world.dial(way);
     world.net.run({ until: 1000 });
@@ -306,7 +181,7 @@ Deno.test("signaling relay: a wrong token and a relay without a hub end it at on
       match(failed?.event.message ?? "", message);
     }
   }
-  const world = new World({ hubToken: "sesame" });
+  const world = new SignalWorld({ hubToken: "sesame" });
   world.listen({ ...BY_RELAY, token: "sesame" });
   world.net.run({ until: CALL_AT });
   world.dial({ ...BY_RELAY, token: "sesame" });
@@ -315,7 +190,7 @@ Deno.test("signaling relay: a wrong token and a relay without a hub end it at on
 });
 
 Deno.test("signaling relay: a listener comes back when the relay has started again, and is called as before", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen(BY_RELAY);
   world.net.run({ until: CALL_AT });
   world.service.restart();
@@ -332,7 +207,7 @@ Deno.test("signaling relay: a listener comes back when the relay has started aga
 });
 
 Deno.test("signaling relay: a caller whose relay dies before the answer tries again, and says so in the end", () => {
-  const world = new World();
+  const world = new SignalWorld();
   world.listen(BY_RELAY);
   world.net.run({ until: CALL_AT });
   const caller = world.dial(BY_RELAY);
@@ -348,7 +223,7 @@ Deno.test("signaling relay: a caller whose relay dies before the answer tries ag
 });
 
 Deno.test("signaling relay: a listener that loses the way to its relay is back when there is one again", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen(BY_RELAY);
   world.net.run({ until: CALL_AT });
   world.setDead(true);
@@ -364,7 +239,7 @@ Deno.test("signaling relay: a listener that loses the way to its relay is back w
 
 Deno.test("signaling relay: 2 % loss, jitter and duplicates cost time and nothing else", () => {
   for (let seed = 1; seed <= 20; seed++) {
-    const world = new World({}, seed, { lossRate: 0.02, jitterMs: 10, duplicateRate: 0.02 });
+    const world = new SignalWorld({}, seed, { lossRate: 0.02, jitterMs: 10, duplicateRate: 0.02 });
     world.listen(BY_RELAY);
     world.net.run({ until: CALL_AT });
     const caller = world.dial(BY_RELAY);
@@ -376,7 +251,7 @@ Deno.test("signaling relay: 2 % loss, jitter and duplicates cost time and nothin
 });
 
 Deno.test("signaling relay: whoever wants the secrets of connections is told those of the one to the relay too", () => {
-  const world = new World();
+  const world = new SignalWorld();
   const listener = world.listen({ ...BY_RELAY, keyLog: true });
   world.net.run({ until: CALL_AT });
   const labels = listener.all("connection").flatMap(({ event }) => event.type === "keyLog" ? [event.label] : []);
@@ -394,7 +269,7 @@ Deno.test("signaling relay: whoever wants the secrets of connections is told tho
 
 Deno.test("signaling relay: what the hub says before it hangs up is heard: a name that is taken, a key that came again", () => {
   const way: Way = { signaling: "relay", transport: "ice-then-quic" };
-  const world = new World();
+  const world = new SignalWorld();
   const first = world.listen(way);
   world.net.run({ until: CALL_AT });
   const other = world.net.host("other", { rttToCoreMs: 40 });
