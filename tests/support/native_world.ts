@@ -23,7 +23,13 @@ import { decodeTicket } from "../../signaling/ticket_codec.ts";
 import { NodeBases } from "../../transports/bases.ts";
 import { makeNode } from "../../transports/dial.ts";
 import { quicNative } from "../../transports/quic_native.ts";
-import type { EstablishedSession, Node, RelayedTarget, TraversalEvent } from "../../transports/traversal.ts";
+import type {
+  EstablishedSession,
+  Node,
+  RelayedTarget,
+  RelayPolicy,
+  TraversalEvent,
+} from "../../transports/traversal.ts";
 import { startRelay } from "./relay_world.ts";
 import type { RunningRelay } from "./relay_world.ts";
 import { keyOf, startStun, STUN_PORT } from "./virtual_peers.ts";
@@ -59,6 +65,7 @@ export interface NativeOptions {
   /** What the listener shows the relay. */
   readonly relayToken?: string;
   readonly maxSessions?: number;
+  readonly listenerPolicy?: RelayPolicy;
   readonly quic?: Partial<TransportSettings>;
 }
 
@@ -197,7 +204,8 @@ export class NativeWorld {
     };
     this.listener = new NativePeer(this.b, { stun: this.stun, identity: this.listenerKey, quic }, (node) => {
       const listener = new RelayedListener({ key: node.identity.publicKey, token });
-      return TRANSPORT.accept({ listener, patient: false, maxSessions, relays: [access], ticketToken: token }, node);
+      const reception = { listener, patient: false, maxSessions, relays: [access], ticketToken: token };
+      return TRANSPORT.accept(reception, { ...node, relayPolicy: options.listenerPolicy ?? node.relayPolicy });
     });
     this.listener.onConnection = (connection, event): void => {
       if (event.type !== "streamReadable" && event.type !== "streamOpened") return;
