@@ -79,6 +79,23 @@ export async function findRelay(
   return addresses.length === 0 ? "unknown" : accessTo(url, addresses, token);
 }
 
+/** Relays as they are given: one or several, as URLs or with tokens of their own. `token` is for those that are mere URLs. */
+export function namedRelays(
+  given: string | NamedRelay | readonly (string | NamedRelay)[],
+  token: string | undefined,
+): readonly NamedRelay[] {
+  const list = typeof given === "string" || "url" in given ? [given] : given;
+  return list.map((relay) => {
+    if (typeof relay !== "string") return relay;
+    return token === undefined ? { url: relay } : { url: relay, token };
+  });
+}
+
+/** Those whose names have to be looked up. @throws {TypeError} If one is no URL of a relay. */
+export function unresolvedRelays(relays: readonly NamedRelay[]): readonly NamedRelay[] {
+  return relays.filter(({ url }) => relayAccess(url) === undefined);
+}
+
 /** Writes what {@linkcode parseRelayUrl} reads. */
 export function formatRelay(authority: string, certificateSha256?: Uint8Array): string {
   return `https://${authority}${certificateSha256 === undefined ? "" : `#${toHex(certificateSha256)}`}`;
