@@ -6,10 +6,26 @@
 
 import type { Address } from "../protocols/core/address.ts";
 import type { RemoteCandidate } from "../protocols/core/candidate.ts";
+import { randomBytes } from "../protocols/core/random.ts";
+import type { Random } from "../protocols/core/random.ts";
 import type { Ed25519PublicKey } from "../protocols/crypto/ed25519.ts";
+import { hmac } from "../protocols/crypto/hash.ts";
 import { keyIdOf } from "./identity.ts";
 import type { CallerEvent, CallerMachine, ListenerEvent, ListenerMachine, Refusal } from "./machines.ts";
-import { encodeRelayedTicket } from "./ticket_codec.ts";
+import { encodeText } from "./signed.ts";
+import { encodeRelayedTicket, TICKET_SECRET_BYTES } from "./ticket_codec.ts";
+
+/**
+ * What holders of a ticket that names an address at a relay show there. With a key that is kept it is the same each time, as
+ * is the address that the relay keeps for the key: such a ticket outlives a restart.
+ *
+ * @param seed That of the listener's key, if it is kept.
+ * @param authority Host and port of the relay.
+ */
+export function relayedTicketToken(random: Random, authority: string, seed: Uint8Array | undefined): Uint8Array {
+  if (seed === undefined) return randomBytes(random, TICKET_SECRET_BYTES);
+  return hmac("SHA-256", seed, encodeText(`traverse 1 relayed ticket\0${authority}`)).subarray(0, TICKET_SECRET_BYTES);
+}
 
 class Silence<Event> {
   handleOpen(_now: number): void {}
