@@ -8,7 +8,11 @@ import { Driver } from "../io/driver.ts";
 import { sleep } from "../io/sleep.ts";
 import { DenoHost } from "../io/deno_host.ts";
 import { resolveServer } from "../io/resolve.ts";
+import { NatBehaviourTest } from "../candidates/nat_behaviour.ts";
+import type { NatBehaviour } from "../candidates/nat_behaviour.ts";
+import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
+import type { Base } from "../protocols/core/machine.ts";
 import { bindBases } from "../transports/bases.ts";
 import { Gathering } from "../transports/gathering.ts";
 import { Mux, MuxMachine } from "../transports/mux.ts";
@@ -23,7 +27,7 @@ const PATIENCE_MS = 3000;
 /** What `candidates --help` prints. */
 export const CANDIDATES_HELP = `Shows at which addresses a peer could reach this machine.
 
-  candidates --stun hub.example:3478
+  candidates --stun hub.example:3478       and how the NAT in between behaves, if the server can tell
 
 usage: candidates [options]
 
@@ -58,6 +62,21 @@ export async function candidates(words: readonly string[], library: Library): Pr
   const providers = (chosen.length > 0 ? chosen : ["host", "srflx"]).map((name) =>
     library.makeCandidates(name, { loopback })
   );
+  /** Asks of each base that a server saw how the NAT before it behaves: the server that saw it first. */
+  const askBehaviour = async (from: readonly Base[]): Promise<void> => {
+    await Promise.all(from.map((base) => {
+      const server = servers.find((address) => address.family === base.local.family);
+      if (server === undefined) return undefined;
+      const told = Promise.withResolvers<void>();
+      mux.attach(new NatBehaviourTest(base, server, { now: host.now(), random: host.random }), (event) => {
+        if (event.type === "behaviour") showBehaviour(status, { base, server, behaviour: event.behaviour });
+        else status.note(`seen from ${base.local}: how the NAT behaves is not known: ${event.reason}`);
+        told.resolve();
+      });
+      driver.drain();
+      return told.promise;
+    }));
+  };
   let found = 0;
   let isMapped = false;
   let hasFailed = false;
@@ -82,8 +101,10 @@ export async function candidates(words: readonly string[], library: Library): Pr
     gatheringDone: () => done.resolve(),
   });
   gathering.addServers(servers, now);
-  new Driver(new MuxMachine(mux, now), host, () => {}).drain();
+  const driver = new Driver(new MuxMachine(mux, now), host, () => {});
+  driver.drain();
   await Promise.race([done.promise, sleep(PATIENCE_MS)]);
+  await Promise.race([askBehaviour(bases), sleep(PATIENCE_MS)]);
   for (const base of bases) host.close(base);
   if (servers.length > 0 && !isMapped && !hasFailed) {
     status.note(
@@ -94,6 +115,22 @@ export async function candidates(words: readonly string[], library: Library): Pr
   if (interfaces.length === 0) { for (const each of missing) status.note(each); }
   if (found === 0) status.failed("Nothing was found; is there a network?");
   return found === 0 ? 1 : 0;
+}
+
+function showBehaviour(
+  status: Status,
+  { base, server, behaviour }: { readonly base: Base; readonly server: Address; readonly behaviour: NatBehaviour },
+): void {
+  const { isMapped, mapping, filtering } = behaviour;
+  const what = isMapped ? `NAT   ${mapping} mapping, ${filtering} filtering` : `no NAT, ${filtering} filtering`;
+  status.tell({
+    type: "nat",
+    base: base.local.toString(),
+    server: server.toString(),
+    isMapped,
+    mapping,
+    filtering,
+  }, `${what}, from ${base.local}`);
 }
 
 function show(status: Status, candidate: LocalCandidate, ms: number): void {

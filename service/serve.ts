@@ -27,6 +27,7 @@ import type { RelayState } from "./relay_state.ts";
 import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
 import { StunServer } from "./stun_server.ts";
+import { bindAlternates, bindStun } from "./stun_sockets.ts";
 
 /** Where a service listens unless told otherwise: everywhere, without certificate. */
 const DEFAULT_LISTEN = "0.0.0.0:8080";
@@ -155,8 +156,10 @@ class RunningService implements Service {
   readonly #options: ServeOptions;
   readonly #hub: Hub<HubConnection>;
   readonly #gate: HubGate;
-  readonly #stun = new StunServer();
+  readonly #stun: StunServer;
   readonly #bases: readonly Base[];
+  /** Those that the STUN server answers from besides. */
+  readonly #alternates: readonly Base[];
   readonly #relay: OpenRelay | undefined;
   readonly #driver: Driver<ServiceEvent>;
   readonly #server: Server;
@@ -171,6 +174,9 @@ class RunningService implements Service {
     this.#hub = parts.hub;
     this.#gate = parts.gate;
     this.#bases = parts.bases;
+    const groups = bindAlternates(options.host, parts.bases);
+    this.#alternates = groups.flatMap(({ hosts }) => hosts.map(([, alternate]) => alternate));
+    this.#stun = new StunServer(groups);
     this.#relay = parts.relay;
     this.#driver = new Driver(
       new ServiceMachine(this.#hub, this.#stun, parts.relay?.machine),
@@ -248,7 +254,7 @@ class RunningService implements Service {
   /** Closes the UDP sockets. */
   release(): void {
     this.#relay?.close();
-    for (const base of this.#bases) this.#options.host.close(base);
+    for (const base of [...this.#bases, ...this.#alternates]) this.#options.host.close(base);
     this.#options.host.setAlarm(undefined);
   }
 
@@ -324,20 +330,6 @@ class RunningService implements Service {
 
 function pathOf(request: IncomingMessage): string {
   return (request.url ?? "").split("?")[0] ?? "";
-}
-
-function bindStun(host: Host, addresses: readonly Address[]): Base[] {
-  const bases: Base[] = [];
-  for (const address of addresses) {
-    try {
-      bases.push(host.bind(address));
-    } catch (cause) {
-      for (const base of bases) host.close(base);
-      const hint = "is another STUN server running? Give --stun another address";
-      throw new Error(`Cannot listen on UDP ${address}: ${messageOf(cause)}; ${hint}`, { cause });
-    }
-  }
-  return bases;
 }
 
 function messageOf(cause: unknown): string {

@@ -23,9 +23,10 @@ export const INTEGRITY_ATTRIBUTE_BYTES = 24;
 /** Bytes of FINGERPRINT with its header. */
 export const FINGERPRINT_ATTRIBUTE_BYTES = 8;
 
-/** RFC 8489 §18.3 and the attributes of RFC 8445 §7.1. */
+/** RFC 8489 §18.3, the attributes of RFC 8445 §7.1, and of RFC 5780 §7 those that are used. */
 export const ATTRIBUTES = {
   MAPPED_ADDRESS: 0x0001,
+  CHANGE_REQUEST: 0x0003,
   USERNAME: 0x0006,
   MESSAGE_INTEGRITY: 0x0008,
   ERROR_CODE: 0x0009,
@@ -39,6 +40,8 @@ export const ATTRIBUTES = {
   FINGERPRINT: 0x8028,
   ICE_CONTROLLED: 0x8029,
   ICE_CONTROLLING: 0x802a,
+  RESPONSE_ORIGIN: 0x802b,
+  OTHER_ADDRESS: 0x802c,
 } as const;
 
 /** Types below this one must be understood: RFC 8489 §14. */
@@ -55,6 +58,10 @@ export interface StunLayout {
   readonly attributesEnd: number;
   /** Offset of ERROR-CODE, or -1. */
   readonly errorCodeAt: number;
+  /** Offset of CHANGE-REQUEST, or -1. */
+  readonly changeRequestAt: number;
+  /** Offset of OTHER-ADDRESS, or -1. */
+  readonly otherAddressAt: number;
   /** Comprehension-required types that count and that we do not know. */
   readonly unknownRequired: readonly number[];
 }
@@ -70,6 +77,8 @@ function isValueLength(type: number, length: number, family: number): boolean {
   switch (type) {
     case ATTRIBUTES.MAPPED_ADDRESS:
     case ATTRIBUTES.XOR_MAPPED_ADDRESS:
+    case ATTRIBUTES.RESPONSE_ORIGIN:
+    case ATTRIBUTES.OTHER_ADDRESS:
       return (length === 8 && family === 1) || (length === 20 && family === 2);
     case ATTRIBUTES.MESSAGE_INTEGRITY:
       return length === HASH_BYTES["SHA-1"];
@@ -83,6 +92,7 @@ function isValueLength(type: number, length: number, family: number): boolean {
     case ATTRIBUTES.NONCE:
     case ATTRIBUTES.SOFTWARE:
       return length <= 763;
+    case ATTRIBUTES.CHANGE_REQUEST:
     case ATTRIBUTES.PRIORITY:
     case ATTRIBUTES.FINGERPRINT:
       return length === 4;
@@ -104,6 +114,8 @@ export function layoutOf(datagram: Uint8Array): StunLayout | NotStun {
   let fingerprintAt = -1;
   let attributesEnd = datagram.length;
   let errorCodeAt = -1;
+  let changeRequestAt = -1;
+  let otherAddressAt = -1;
   const unknownRequired: number[] = [];
   let at = STUN_HEADER_BYTES;
   while (at < datagram.length) {
@@ -128,12 +140,17 @@ export function layoutOf(datagram: Uint8Array): StunLayout | NotStun {
       attributesEnd = at;
     } else if (counts && type === ATTRIBUTES.ERROR_CODE) {
       if (errorCodeAt < 0) errorCodeAt = at;
+    } else if (counts && type === ATTRIBUTES.CHANGE_REQUEST) {
+      if (changeRequestAt < 0) changeRequestAt = at;
+    } else if (counts && type === ATTRIBUTES.OTHER_ADDRESS) {
+      if (otherAddressAt < 0) otherAddressAt = at;
     } else if (counts && type < COMPREHENSION_OPTIONAL && !KNOWN.has(type)) {
       unknownRequired.push(type);
     }
     at = next;
   }
-  return { ok: true, integrityAt, fingerprintAt, attributesEnd, errorCodeAt, unknownRequired };
+  const found = { integrityAt, fingerprintAt, attributesEnd, errorCodeAt, changeRequestAt, otherAddressAt };
+  return { ok: true, ...found, unknownRequired };
 }
 
 /** Whether FINGERPRINT is there and right: RFC 8489 §14.7. */

@@ -15,9 +15,10 @@
 import { Buffer } from "node:buffer";
 import npmDecode from "stun/src/node_modules/message/decode.js";
 import NpmRequest from "stun/src/node_modules/message/request.js";
-import { type Address, addressOf } from "../core/address.ts";
+import { type Address, addressFromBytes, addressOf } from "../core/address.ts";
 import { type StunClass, stunClass, stunMethod, TRANSACTION_ID_BYTES } from "./classify.ts";
 import { BINDING, MAX_USERNAME_BYTES, STUN_HEADER_BYTES } from "./classify.ts";
+import { concatBytes } from "../core/bytes.ts";
 import { crc32 } from "./crc32.ts";
 import {
   ATTRIBUTES,
@@ -52,6 +53,10 @@ export interface StunMessage {
   /** XOR-MAPPED-ADDRESS, else MAPPED-ADDRESS, which servers of RFC 3489 send. */
   readonly mappedAddress: Address | undefined;
   readonly error: { readonly code: number; readonly reason: string } | undefined;
+  /** From where a request asks to be answered: RFC 5780 §7.2. */
+  readonly changeRequest: ChangeRequest | undefined;
+  /** Where a server would answer from that is asked to change both: RFC 5780 §7.4. */
+  readonly otherAddress: Address | undefined;
   /** Comprehension-required attributes we do not know: a request that has any is refused with 420 (RFC 8489 §6.3.1). */
   readonly unknownRequired: readonly number[];
   readonly hasIntegrity: boolean;
@@ -59,6 +64,12 @@ export interface StunMessage {
   readonly hasFingerprint: boolean;
   /** Where things lie in the datagram, for {@linkcode isAuthentic}. */
   readonly layout: StunLayout;
+}
+
+/** CHANGE-REQUEST, RFC 5780 §7.2. */
+export interface ChangeRequest {
+  readonly host: boolean;
+  readonly port: boolean;
 }
 
 /** What a message to be sent says; attributes are written in this order. */
@@ -80,6 +91,12 @@ export interface StunFields {
   /** Tiebreaker, 8 bytes. */
   readonly iceControlled?: Uint8Array;
   readonly software?: string;
+  /** RFC 5780 §7.2. */
+  readonly changeRequest?: ChangeRequest;
+  /** RFC 5780 §7.3. */
+  readonly responseOrigin?: Address;
+  /** RFC 5780 §7.4. */
+  readonly otherAddress?: Address;
   /** Adds MESSAGE-INTEGRITY made with this key. */
   readonly integrityKey?: Uint8Array;
   /** Adds FINGERPRINT. @default {true} */
@@ -116,6 +133,10 @@ const CLASS_BITS: Readonly<Record<StunClass, number>> = {
   success: 0x100,
   error: 0x110,
 };
+
+/** Flags of CHANGE-REQUEST, in its last byte. */
+const CHANGE_HOST = 0x04;
+const CHANGE_PORT = 0x02;
 
 const utf8 = new TextDecoder();
 
@@ -155,6 +176,8 @@ export function decodeStun(datagram: Uint8Array): StunMessage | NotStun {
     iceControlled: bytesOf(message, ATTRIBUTES.ICE_CONTROLLED),
     mappedAddress: addressIn(message, ATTRIBUTES.XOR_MAPPED_ADDRESS) ?? addressIn(message, ATTRIBUTES.MAPPED_ADDRESS),
     error: errorIn(datagram, layout.errorCodeAt),
+    changeRequest: changeRequestIn(datagram, layout.changeRequestAt),
+    otherAddress: plainAddressIn(datagram, layout.otherAddressAt),
     unknownRequired: layout.unknownRequired,
     hasIntegrity: layout.integrityAt >= 0,
     hasFingerprint: layout.fingerprintAt >= 0,
@@ -230,7 +253,25 @@ function encodeAttributes(fields: StunFields): Uint8Array {
   if (fields.iceControlling !== undefined) builder.addIceControlling(Buffer.from(fields.iceControlling));
   if (fields.iceControlled !== undefined) builder.addIceControlled(Buffer.from(fields.iceControlled));
   if (fields.software !== undefined) builder.addSoftware(fields.software);
-  return builder.toBuffer();
+  return concatBytes(builder.toBuffer(), ...behaviourAttributes(fields));
+}
+
+/** Those of RFC 5780, which the codec does not know. */
+function behaviourAttributes({ changeRequest, responseOrigin, otherAddress }: StunFields): Uint8Array[] {
+  const attributes: Uint8Array[] = [];
+  if (changeRequest !== undefined) {
+    const flags = (changeRequest.host ? CHANGE_HOST : 0) | (changeRequest.port ? CHANGE_PORT : 0);
+    attributes.push(Uint8Array.of(0, ATTRIBUTES.CHANGE_REQUEST, 0, 4, 0, 0, 0, flags));
+  }
+  if (responseOrigin !== undefined) attributes.push(plainAddress(ATTRIBUTES.RESPONSE_ORIGIN, responseOrigin));
+  if (otherAddress !== undefined) attributes.push(plainAddress(ATTRIBUTES.OTHER_ADDRESS, otherAddress));
+  return attributes;
+}
+
+/** An address as in MAPPED-ADDRESS: RFC 8489 §14.1. */
+function plainAddress(type: number, { bytes, family, port }: Address): Uint8Array {
+  const header = [type >>> 8, type & 0xff, 0, 4 + bytes.length, 0, family === 4 ? 1 : 2, port >>> 8, port & 0xff];
+  return concatBytes(Uint8Array.from(header), bytes);
 }
 
 function valueOf(message: NpmMessage, type: number): unknown {
@@ -258,6 +299,20 @@ function addressIn(message: NpmMessage, type: number): Address | undefined {
   const { address, port } = value;
   // The codec leaves a port of 0 and what is no address unset; neither is of use.
   return typeof address === "string" && typeof port === "number" && port > 0 ? addressOf(address, port) : undefined;
+}
+
+function changeRequestIn(datagram: Uint8Array, at: number): ChangeRequest | undefined {
+  if (at < 0) return undefined;
+  const flags = datagram[at + 7]!;
+  return { host: (flags & CHANGE_HOST) !== 0, port: (flags & CHANGE_PORT) !== 0 };
+}
+
+/** `undefined` for port 0, where nobody is. */
+function plainAddressIn(datagram: Uint8Array, at: number): Address | undefined {
+  if (at < 0) return undefined;
+  const length = (datagram[at + 2]! << 8) | datagram[at + 3]!;
+  const port = (datagram[at + 6]! << 8) | datagram[at + 7]!;
+  return port === 0 ? undefined : addressFromBytes(datagram.subarray(at + 8, at + 4 + length), port);
 }
 
 /** RFC 8489 §14.8: class in three bits, number below 100, phrase. */

@@ -26,7 +26,7 @@ candidateProviderContract({
   newProvider: () => serverReflexive({ servers: [server, second, server6] }),
   answer: ({ base, remote, payload }) => {
     const mapped = addressOf(base.local.family === 4 ? "203.0.113.1" : "2001:db8::1", 5000);
-    const answer = respondToBinding(payload, mapped);
+    const answer = respondToBinding(payload, mapped, server)?.payload;
     return answer === undefined ? undefined : { base, remote, payload: answer };
   },
   doneWithinMs: 6000,
@@ -317,7 +317,7 @@ class Net {
     this.request = datagram;
     this.sent.push(`${this.#now} ${base.local} ${remote}`);
     if (this.dead.has(remote)) return;
-    const answer = respondToBinding(payload, this.mapping(base, remote))!;
+    const answer = respondToBinding(payload, this.mapping(base, remote), server)!.payload;
     this.#answers.push({ at: this.#now + 40, datagram: { base, remote, payload: answer } });
   }
 }

@@ -36,7 +36,7 @@ Deno.test("serve counts for Prometheus what clients do", async () => {
   match(await response.text(), /^traverse_hub_listeners \d+$/m);
 });
 
-Deno.test("serve with a certificate is wss:, and its clients trust it by DENO_CERT", async () => {
+Deno.test("serve with a certificate is wss:, and its clients trust it by DENO_CERT or --ca", async () => {
   const folder = await Deno.makeTempDir();
   const { pem, keyPem } = selfSignedCertificate("P-256");
   const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
@@ -48,7 +48,7 @@ Deno.test("serve with a certificate is wss:, and its clients trust it by DENO_CE
     const { listener, ticket } = await startListener(hub, ["--once"], { input: "over TLS", env });
     await using _ = listener;
     const [trusting, wary] = await Promise.all([
-      run(["connect", ticket, ...hub.peerWords], { env }),
+      run(["connect", ticket, ...hub.peerWords, "--ca", cert]),
       run(["connect", "bob", ...hub.peerWords]),
     ]);
     strictEqual(trusting.code, 0, trusting.stderr);
@@ -71,7 +71,15 @@ Deno.test("candidates shows host candidates, and what a STUN server says or that
   strictEqual(found.code, 0, found.stderr);
   strictEqual(found.stdout.length, 0);
   const lines = found.stderr.trim().split("\n").map((line) => JSON.parse(line));
-  deepStrictEqual(lines.map(({ type, kind }) => [type, kind]), [["candidate", "host"]]);
+  deepStrictEqual(lines.map(({ type, kind }) => [type, kind]), [["candidate", "host"], ["nat", undefined]]);
   strictEqual(lines[0].address, lines[0].base);
-  match(people.stderr, /^host {2}127\.0\.0\.1:\d+ from 127\.0\.0\.1:\d+\nno server saw us under another address/);
+  // By a server with one address (RFC 5780 §4.3, §4.4).
+  deepStrictEqual(
+    [lines[1].isMapped, lines[1].mapping, lines[1].filtering],
+    [false, "not port-dependent", "not port-dependent"],
+  );
+  match(
+    people.stderr,
+    /^host {2}127\.0\.0\.1:\d+ from 127\.0\.0\.1:\d+\nno NAT, not port-dependent filtering, .*\nno server saw us under another address/,
+  );
 });

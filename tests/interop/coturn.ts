@@ -19,8 +19,28 @@ export interface StunServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts it on a port that was free a moment ago, and waits until it answers. */
-export async function coturn(): Promise<StunServer> {
+/** Its client for RFC 5780, for `peerTest`. */
+const discovery = program("turnutils_natdiscovery");
+export const COTURN_DISCOVERY = {
+  name: "turnutils_natdiscovery of coturn",
+  missing: discovery === undefined ? "not installed" : undefined,
+};
+
+/** What it says of the NAT between it and the server: its output. */
+export async function natDiscovery(server: string, port: number): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command("timeout", {
+    args: [String(LIMIT_SECONDS), discovery ?? "turnutils_natdiscovery", "-m", "-f", "-p", String(port), server],
+    stdin: "null",
+  }).output();
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+/**
+ * Starts it on a port that was free a moment ago, and waits until it answers.
+ *
+ * @param hosts With two of them it does RFC 5780.
+ */
+export async function coturn(hosts: readonly string[] = ["127.0.0.1"]): Promise<StunServer> {
   const probe = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const port = probe.addr.transport === "udp" ? probe.addr.port : 0;
   probe.close();
@@ -30,7 +50,8 @@ export async function coturn(): Promise<StunServer> {
       String(LIMIT_SECONDS),
       turnserver ?? "turnserver",
       "-n", // no configuration file
-      "--listening-ip=127.0.0.1",
+      ...hosts.map((host) => `--listening-ip=${host}`),
+      ...(hosts.length > 1 ? [`--alt-listening-port=${port + 1}`] : []),
       `--listening-port=${port}`,
       "--stun-only",
       "--no-cli",
