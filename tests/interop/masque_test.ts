@@ -53,14 +53,32 @@ for (const host of ["127.0.0.1", "::1"]) {
       port: 0,
     });
     const user = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+    let relayed: Deno.Addr | undefined;
     for (const bytes of [1, 1000, 1200, 0]) {
       const sent = new Uint8Array(bytes).fill(bytes & 0xff);
       await user.send(sent, { transport: "udp", hostname: "127.0.0.1", port: Number(ready["port"]) });
       const [arrived, from] = await target.receive();
       deepStrictEqual(arrived, sent);
+      relayed = from;
       await target.send(arrived, from);
       deepStrictEqual((await user.receive())[0], sent);
     }
+    // RFC 9298 §6.1: what does not fit into a datagram of the outer path is lost, and nothing else is.
+    if (relayed !== undefined) {
+      await target.send(new Uint8Array(1400), relayed);
+      await target.send(new Uint8Array(10), relayed);
+    }
+    strictEqual((await user.receive())[0].length, 10);
+    match(service.metrics(), /^traverse_relay_dropped_too_large_total 1$/m);
+    // RFC 9298 §3.1: from whom it has not asked for it hears nothing.
+    const stranger = Deno.listenDatagram({ transport: "udp", hostname: host, port: 0 });
+    if (relayed !== undefined) {
+      await stranger.send(new Uint8Array(20), relayed);
+      await target.send(new Uint8Array(30), relayed);
+    }
+    strictEqual((await user.receive())[0].length, 30);
+    match(service.metrics(), /^traverse_relay_dropped_no_context_total 1$/m);
+    stranger.close();
     target.close();
     user.close();
     match(service.metrics(), /^traverse_relay_ports 1$/m);
