@@ -186,6 +186,7 @@ export function moveBack(parts: ConnectionParts, path: Path, now: number): boole
   if (!claimConnectionId(parts, path)) return false;
   const silent = parts.paths.active;
   moveTo(parts, path, now);
+  if (!path.isValidated && !path.isValidating) startValidation(parts, path, now);
   // What is still on its way there is taken for a while; then the path is as unknown as any other. But one that nobody would
   // find again, as that through the relay, is where to go back to when this one is silent, too.
   if (silent.isFound || !silent.isValidated) {
@@ -306,6 +307,8 @@ function onValidationFailed(parts: ConnectionParts, path: Path, now: number): vo
     path.isAsked = true;
   } else {
     path.isAsked = isAsked;
+    // The way back of a client that has come to another base: it may work later, and there is no other.
+    if (paths.previous.includes(path)) return;
   }
   forget(parts, path);
 }

@@ -47,7 +47,10 @@ export function onRetreatTimeout(parts: ConnectionParts, now: number): void {
   const { epoch, paths, role } = parts;
   if (now >= (nextKeepOpenAt(parts) ?? Infinity)) {
     epoch.keptOpenAt = now;
-    for (const path of paths.previous) path.keepAlive();
+    for (const path of paths.previous) {
+      if (path.isValidated) path.keepAlive();
+      else if (!path.isValidating) startValidation(parts, path, now);
+    }
   }
   if (now < (retreatAt(parts) ?? Infinity)) return;
   if (role === "server") {

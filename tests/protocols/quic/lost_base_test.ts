@@ -261,3 +261,24 @@ Deno.test("Bases that come and go at random at both ends, on lossy paths: every 
     strictEqual(client.state, "confirmed", `seed ${seed}`);
   }
 });
+
+Deno.test("Client keeps the way back from its new base even if nobody answers there for a while: there is no other (RFC 9000 §8.2.4)", () => {
+  const direct = new DirectPath();
+  const { pair } = direct;
+  const { client, server } = direct.moved();
+  pair.runTo(pair.now + 1000);
+  const lte = pair.client.addBase(LTE);
+  cut(direct, [CLIENT_ADDRESS]);
+  client.removeBase(pair.client.base, pair.now, [lte]);
+  client.addCandidate({ type: "host", address: LTE, base: lte }, pair.now);
+  pair.runUntil(() => client.path.remote === SERVER_ADDRESS && server.path.remote === LTE);
+  // Before the relayed path is proved, the relay is silent for longer than its validation takes.
+  direct.filter = (_, __, { from, to }) => ![from, to].some((it) => it === RELAY || it === CLIENT_ADDRESS);
+  pair.runTo(pair.now + 15_000);
+  direct.filter = (_, __, { from, to }) => (from === RELAY || to === RELAY) && from !== CLIENT_ADDRESS;
+  const id = client.openStream("unidirectional")!;
+  client.write(id, new Uint8Array(500));
+  pair.runUntil(() => readAll(server, id).length === 500, 3000);
+  deepStrictEqual([client.path.base, client.path.remote], [lte, RELAY]);
+  pair.runUntil(() => client.path.isValidated, 3000);
+});
