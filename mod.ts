@@ -33,7 +33,6 @@ import { resolveServer } from "./io/resolve.ts";
 import { parseAddress } from "./protocols/core/address.ts";
 import { randomBytes } from "./protocols/core/random.ts";
 import { Ed25519PrivateKey } from "./protocols/crypto/ed25519.ts";
-import { hmac } from "./protocols/crypto/hash.ts";
 import type { TransportSettings } from "./protocols/quic/config.ts";
 import { Hub } from "./service/hub.ts";
 import { ALLOW_TICKET_ONLY } from "./signaling/admission.ts";
@@ -50,7 +49,7 @@ import type { CallerMachine, ListenerMachine, MachineContext, NamedRelay } from 
 import { MemoryHub } from "./signaling/memory.ts";
 import type { MemoryClient } from "./signaling/memory.ts";
 import { ticketSignaling } from "./signaling/ticket.ts";
-import { RelayedListener, SilentCaller } from "./signaling/relayed.ts";
+import { RelayedListener, relayedTicketToken, SilentCaller } from "./signaling/relayed.ts";
 import { TicketCaller } from "./signaling/ticket_caller.ts";
 import { relaySignaling as makeRelaySignaling } from "./signaling/relay.ts";
 import { TICKET_SECRET_BYTES } from "./signaling/ticket_codec.ts";
@@ -66,7 +65,7 @@ import { Listener } from "./transports/listen.ts";
 import { auto as makeAuto } from "./transports/auto.ts";
 import { quicNative as makeQuicNative } from "./transports/quic_native.ts";
 import { Registry } from "./transports/registry.ts";
-import { parseRelayUrl, relayAccess } from "./transports/relay_access.ts";
+import { namedRelays, parseRelayUrl, relayAccess, unresolvedRelays } from "./transports/relay_access.ts";
 import type { Session } from "./transports/session.ts";
 import { DEFAULT_RELAY_POLICY } from "./transports/traversal.ts";
 import type { RelayPolicy, Traversal, TraversalEvent } from "./transports/traversal.ts";
@@ -222,6 +221,8 @@ export interface SignalingOptions {
   readonly token?: string;
   /** The first relay that was given, as its URL. */
   readonly via?: string;
+  /** Certificates of authorities to trust besides the system's, PEM. */
+  readonly caCerts?: readonly string[];
 }
 
 /** Transports by name: `auto`, `ice-then-quic`, `quic-native`, and what `register` adds. */
@@ -241,7 +242,12 @@ candidates.register("fixed", ({ argument }) => {
 signalings.register("ticket", () => ticketSignaling({ show: () => {} }));
 signalings.register("memory", ({ argument }) => memory(argument));
 for (const scheme of ["ws", "wss"]) {
-  signalings.register(scheme, ({ argument, token }) => makeWebsocket(argument, token === undefined ? {} : { token }));
+  signalings.register(scheme, ({ argument, token, caCerts }) => {
+    return makeWebsocket(argument, {
+      ...(token === undefined ? {} : { token }),
+      ...(caCerts === undefined ? {} : { caCerts }),
+    });
+  });
 }
 signalings.register("https", ({ argument, token }) => makeRelaySignaling(argument, { token }));
 signalings.register("relay", ({ via, token }) => makeRelaySignaling(via, { token }));
@@ -319,8 +325,8 @@ export interface PeerOptions {
   /** The hub's token, if it asks for one. */
   readonly token?: string;
   /**
-   * Certificates of authorities, PEM, by which a relay with a name is believed, besides those that the runtime brings and
-   * the file of DENO_CERT, if the program may read both.
+   * Certificates of authorities, PEM, by which a `wss:` hub and a relay with a name are believed, besides those that the
+   * runtime brings and the file of DENO_CERT, if the program may read both.
    */
   readonly caCerts?: readonly string[];
   /**
@@ -419,7 +425,7 @@ export async function dial(options: DialOptions): Promise<Session> {
 export function listen(options: ListenOptions): Listener {
   const host = options.host ?? new DenoHost();
   const context = machineContext(host, options);
-  const via = namedRelays(options);
+  const via = namedRelays(options.via ?? [], options.viaToken);
   const first = via[0];
   // Those with an IP address in their URL are known at once.
   const relays = via.flatMap(({ url, token }) => relayAccess(url, token) ?? []);
@@ -431,10 +437,15 @@ export function listen(options: ListenOptions): Listener {
     if (signaling !== undefined) {
       throw new TypeError("Cannot listen by pasting and through a relay: leave signaling out, the ticket is enough");
     }
-    const token = relayedTicketToken(host, parseRelayUrl(first.url).authority, options);
+    const token = relayedTicketToken(host.random, parseRelayUrl(first.url).authority, options.key);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
     const node = nodeOptions(host, context, undefined, options.stun ?? [], options);
-    return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays, ticketToken: token });
+    return new Listener({ ...node, relays: unresolvedRelays(via) }, {
+      listener,
+      maxSessions,
+      relays,
+      ticketToken: token,
+    });
   }
   if (signaling === undefined) {
     throw new TypeError("Cannot listen: give signaling, the URL of a hub such as ws://hub.example:8080/signal");
@@ -442,29 +453,7 @@ export function listen(options: ListenOptions): Listener {
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? stunServersBeside(signaling);
   const node = nodeOptions(host, context, signaling, stunServers, options);
-  return new Listener({ ...node, relays: unresolved(via) }, { listener, maxSessions, relays });
-}
-
-/** The relays that were given, each with its token. */
-function namedRelays({ via = [], viaToken }: ListenOptions): readonly NamedRelay[] {
-  const token = viaToken === undefined ? {} : { token: viaToken };
-  const list = typeof via === "string" || "url" in via ? [via] : via;
-  return list.map((relay) => typeof relay === "string" ? { url: relay, ...token } : relay);
-}
-
-/** Those whose names have to be looked up. */
-function unresolved(relays: readonly NamedRelay[]): readonly NamedRelay[] {
-  return relays.filter(({ url }) => relayAccess(url) === undefined);
-}
-
-/**
- * What holders of a ticket that names an address at a relay show there. With a key that is kept it is the same each time, as
- * is the address that the relay keeps for the key: such a ticket outlives a restart.
- */
-function relayedTicketToken(host: Host, authority: string, { key }: PeerOptions): Uint8Array {
-  if (key === undefined) return randomBytes(host.random, TICKET_SECRET_BYTES);
-  const text = new TextEncoder().encode(`traverse 1 relayed ticket\0${authority}`);
-  return hmac("SHA-256", key, text).subarray(0, TICKET_SECRET_BYTES);
+  return new Listener({ ...node, relays: unresolvedRelays(via) }, { listener, maxSessions, relays });
 }
 
 function machineContext(host: Host, { key, loopback }: PeerOptions): MachineContext {
@@ -485,11 +474,15 @@ function transportOf({ transports: chosen = ["auto"], relay }: PeerOptions): Tra
 
 function signalingOf(
   given: string | Signaling | undefined,
-  { token }: PeerOptions,
+  { token, caCerts }: PeerOptions,
   via?: string,
 ): Signaling | undefined {
   if (typeof given !== "string") return given;
-  return signalings.make(given, { ...(token === undefined ? {} : { token }), ...(via === undefined ? {} : { via }) });
+  return signalings.make(given, {
+    ...(token === undefined ? {} : { token }),
+    ...(via === undefined ? {} : { via }),
+    ...(caCerts === undefined ? {} : { caCerts }),
+  });
 }
 
 /** The STUN server that is asked if nothing is said of any: a relay tells without being asked where packets come from. */

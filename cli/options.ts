@@ -36,7 +36,7 @@ export const PEER_OPTIONS_HELP =
                      carry data as long as there is none; allowed, be used where they are faster; required, be the
                      only way, for those who hide where they are; default until-direct
   --key FILE         who we are: a key made by "identity"; default: a new one each time
-  --ca FILE          authorities, PEM, by which a relay with a name is believed besides the usual ones; may be repeated
+  --ca FILE          authorities, PEM, by which hub and relay are believed besides the usual ones; may be repeated
   --idle SECONDS     how long a silent peer is waited for; default 30
   --loopback         this machine only: for trying things out
   --json             one JSON object a line on stderr`;
