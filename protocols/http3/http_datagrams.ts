@@ -6,6 +6,7 @@
 
 import { Reader } from "../core/reader.ts";
 import { Writer } from "../core/writer.ts";
+import { DATAGRAM_BUFFERS } from "../quic/datagram_buffers.ts";
 import { Fifo } from "../quic/fifo.ts";
 import { readVarint, varintBytes, writeVarint } from "../quic/varint.ts";
 
@@ -30,9 +31,9 @@ export function quarterStreamIdBytes(streamId: number): number {
   return varintBytes(streamId / 4);
 }
 
-/** The DATAGRAM frame's bytes of an HTTP Datagram whose payload is `prefix` and `payload`. */
+/** The DATAGRAM frame's bytes of an HTTP Datagram whose payload is `prefix` and `payload`, in a buffer for datagrams. */
 export function encodeDatagram(streamId: number, prefix: Uint8Array, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(quarterStreamIdBytes(streamId) + prefix.length + payload.length);
+  const bytes = DATAGRAM_BUFFERS.take(quarterStreamIdBytes(streamId) + prefix.length + payload.length);
   const writer = new Writer(bytes);
   writeVarint(writer, streamId / 4);
   bytes.set(prefix, writer.offset);

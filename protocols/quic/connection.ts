@@ -212,7 +212,7 @@ export class QuicConnection {
     return this.giveDatagram(data.slice());
   }
 
-  /** As `sendDatagram`, without a copy: the bytes belong to the connection and must never be written to again. */
+  /** As `sendDatagram`, without a copy: the bytes are the connection's from now on, which writes over them in the end. */
   giveDatagram(data: Uint8Array): boolean {
     const { maxDatagramBytes } = this;
     if (!this.#parts.state.isEstablished || data.length > maxDatagramBytes || maxDatagramBytes === 0) return false;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DATAGRAM_BUFFERS } from "./datagram_buffers.ts";
 import { Fifo } from "./fifo.ts";
 
 /** Datagrams that wait to be sent; one more drops the oldest, as fresh data is worth more. */
@@ -34,10 +35,12 @@ export class Datagrams {
 
   /** Queues a datagram; the bytes are copied. Whether its size is allowed is the connection's to check. */
   send(data: Uint8Array): void {
-    this.give(data.slice());
+    const bytes = DATAGRAM_BUFFERS.take(data.length);
+    bytes.set(data);
+    this.give(bytes);
   }
 
-  /** As `send`, without a copy: the bytes must never be written to again. */
+  /** As `send`, without a copy: the bytes are the queue's from now on, and written over when they have been sent. */
   give(data: Uint8Array): void {
     this.#toSend.push(data);
   }
@@ -47,9 +50,10 @@ export class Datagrams {
     return this.#toSend.peek();
   }
 
-  /** The next datagram was put into a packet, or is too large for the path for good. */
-  takeToSend(): Uint8Array | undefined {
-    return this.#toSend.take();
+  /** The next datagram was put into a packet, or is too large for the path for good: its memory is free. */
+  dropToSend(): void {
+    const data = this.#toSend.take();
+    if (data !== undefined) DATAGRAM_BUFFERS.give(data);
   }
 
   /** A DATAGRAM frame came in; its bytes are copied. */

@@ -402,11 +402,11 @@ export class Sender {
       if (data.length + DATAGRAM_HEADER_BYTES > writer.remaining) {
         // One that does not fit a packet of its own is not going to: the path became narrower after it was queued.
         if (data.length + DATAGRAM_HEADER_BYTES <= maxFrameBytes(mtu.currentBytes)) return;
-        datagrams.takeToSend();
+        datagrams.dropToSend();
         continue;
       }
       writeDatagram(writer, data);
-      datagrams.takeToSend();
+      datagrams.dropToSend();
       record.frames.push(SENT_DATAGRAM);
     }
   }
