@@ -7,6 +7,7 @@
 import { DenoHost } from "../io/deno_host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import { scopeOf } from "../protocols/core/address_scope.ts";
+import { DEFAULT_RELAY_LIMITS } from "../service/relay_limits.ts";
 import type { RelayService } from "../service/relay_service.ts";
 import { serve as startService } from "../service/serve.ts";
 import { acceptWebSocket } from "../signaling/websocket.ts";
@@ -74,7 +75,8 @@ export async function serve(words: readonly string[]): Promise<number> {
   const statePath = args.value("relay-state");
   if (statePath !== undefined && relay === undefined) throw new UsageError("--relay-state goes with --relay");
   const interrupted = interruption();
-  const host = new DenoHost();
+  // A socket for each port, and some for STUN and tunnels; no protocol here has longer datagrams than an Ethernet.
+  const host = new DenoHost({ maxSockets: DEFAULT_RELAY_LIMITS.maxPorts + 256, receiveBufferBytes: 2048 });
   const relayState = statePath === undefined
     ? undefined
     : await openRelayState(statePath, host.random, host.epochMs + host.now());
