@@ -13,8 +13,8 @@ import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent, EndpointEvent } from "../protocols/quic/events.ts";
 import { isKeyOf } from "../signaling/identity.ts";
-import { MAX_CANDIDATES } from "../signaling/machines.ts";
 import type { Call, ListenerEvent } from "../signaling/machines.ts";
+import { Publication } from "./publication.ts";
 import { explainUnreachable } from "./report.ts";
 import { NO_DIRECT_PATH_CODE } from "./relay_policy.ts";
 import { SessionPaths } from "./session_paths.ts";
@@ -50,14 +50,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   readonly #sessions = new Map<QuicConnection, Established>();
   /** Sessions that we closed and whose CONNECTION_CLOSE may have to be repeated. */
   readonly #closing = new Set<QuicConnection>();
-  /** When callers are told what is known by then. */
-  #publishAt: number;
-  /** Whether there was nothing to tell by then: the first thing that is found is told. */
-  #isOverdue = false;
-  #hasPublished = false;
-  /** Whether the hub knows us, which has not been told. */
-  #isRegistered = false;
-  #isWarned = false;
+  readonly #publication: Publication;
   #isOver = false;
   #isReleased = false;
 
@@ -72,9 +65,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     const { now } = shell.node;
     this.#ways = makeWays(this);
     this.addRelays(reception.relays, now);
-    this.#publishAt = now + Math.max(...this.#ways.map(({ patienceMs }) => patienceMs));
-    // What it takes to be ready is asked for first; whoever needs nothing is told of at once.
-    this.onPublishable(now);
+    this.#publication = new Publication(shell, reception.listener, this.#ways, now);
   }
 
   get tableSizes(): Readonly<Record<string, number>> {
@@ -82,18 +73,14 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   }
 
   get timeoutAt(): number {
-    let at = this.#publishAt;
+    let at = this.#publication.timeoutAt;
     for (const { deadlineAt } of this.#calls.values()) at = Math.min(at, deadlineAt);
     for (const { awaited } of this.#sessions.values()) at = Math.min(at, awaited?.deadlineAt ?? Infinity);
     return at;
   }
 
   onTimeout(now: number): void {
-    if (now >= this.#publishAt) {
-      this.#publishAt = Infinity;
-      this.#isOverdue = true;
-      this.#publish(now);
-    }
+    this.#publication.onTimeout(now);
     for (const pending of this.#calls.values()) {
       if (now >= pending.deadlineAt) this.#failCall(pending);
     }
@@ -138,7 +125,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     for (const way of this.#ways) way.close();
     this.#shell.gathering.stop();
     this.#shell.endDialogue();
-    this.#publishAt = Infinity;
+    this.#publication.stop();
   }
 
   onCandidate(candidate: LocalCandidate, now: number): void {
@@ -148,8 +135,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     }
     for (const { paths } of this.#sessions.values()) paths.addCandidate(candidate, now);
     this.#shell.wakeEndpoint();
-    // What is known first goes out when every way is ready; what comes later makes the record true again.
-    this.onPublishable(now);
+    this.#publication.onChange(now);
   }
 
   onCandidateWithdrawn(candidate: LocalCandidate, now: number): void {
@@ -158,11 +144,11 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     for (const connection of this.#handshakes.keys()) connection.removeCandidate(base, address, now);
     for (const { paths } of this.#sessions.values()) paths.removeCandidate(candidate, now);
     this.#shell.wakeEndpoint();
-    if (this.#hasPublished) this.#publish(now);
+    this.#publication.onChange(now);
   }
 
   onGathered(now: number): void {
-    if (!this.#hasPublished) this.onPublishable(now);
+    this.#publication.onReady(now);
     for (const way of this.#ways) way.endOfLocal(now);
   }
 
@@ -174,8 +160,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
 
   /** What a way publishes, or whether it is ready, has changed. */
   onPublishable(now: number): void {
-    if (this.#isOver) return;
-    if (this.#hasPublished || this.#isOverdue || this.#ways.every(({ isReady }) => isReady)) this.#publish(now);
+    this.#publication.onChange(now);
   }
 
   /** What a check has measured towards an address, for the handshakes from there. */
@@ -186,40 +171,13 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     this.#shell.wakeEndpoint();
   }
 
-  /** The hub may know us before there is a way to us: then nobody can call. */
-  #tellRegistered(now: number): void {
-    if (!this.#isRegistered) return;
-    if (this.#ways.some(({ isReachable }) => isReachable)) {
-      this.#isRegistered = false;
-      this.#shell.emit({ type: "registered" });
-    } else if (!this.#isWarned) {
-      this.#isWarned = true;
-      const reason = "no relay is known, and by this transport nobody reaches us without: name one with --via URL";
-      this.#shell.emit({ type: "unregistered", retryAt: now, pauseMs: 0, reason });
-    }
-  }
-
-  #publish(now: number): void {
-    const relayed = this.#ways.flatMap(({ published }) => published.filter(({ type }) => type === "relay"));
-    const direct = this.#ways.flatMap(({ published }) => published.filter(({ type }) => type !== "relay"));
-    const published = [...direct.slice(0, MAX_CANDIDATES - relayed.length), ...relayed];
-    // Nobody could make anything of nothing: it is told as soon as there is something.
-    if (published.length === 0 && !this.#ways.every(({ isReady }) => isReady)) return;
-    this.#hasPublished = true;
-    this.#publishAt = Infinity;
-    this.#reception.listener.publish(published, now);
-    this.#tellRegistered(now);
-    this.#shell.wakeDialogue();
-  }
-
   onDialogue(event: ListenerEvent, now: number): void {
     switch (event.type) {
       case "open":
         this.#shell.emit({ type: "openChannel" });
         return;
       case "registered":
-        this.#isRegistered = true;
-        this.#tellRegistered(now);
+        this.#publication.onRegistered(now);
         return;
       case "stunServers":
       case "relays":

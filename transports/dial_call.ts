@@ -352,7 +352,9 @@ export class DialCall implements TraversalLogic<CallerEvent> {
     }
     if (state.name === "chosen") {
       this.#fail("unreachablePeer", `No direct path: the connection through the relay has ended (${event.reason})`);
-    } else this.#stop();
+      return;
+    }
+    this.#stop();
     this.#state = { name: "closing", connection };
   }
 
