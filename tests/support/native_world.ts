@@ -23,6 +23,7 @@ import { decodeTicket } from "../../signaling/ticket_codec.ts";
 import { NodeBases } from "../../transports/bases.ts";
 import { makeNode } from "../../transports/dial.ts";
 import { quicNative } from "../../transports/quic_native.ts";
+import type { TransportOfWays } from "../../transports/transport_of_ways.ts";
 import type {
   EstablishedSession,
   Node,
@@ -66,6 +67,8 @@ export interface NativeOptions {
   readonly relayToken?: string;
   readonly maxSessions?: number;
   readonly listenerPolicy?: RelayPolicy;
+  /** Of both peers. Default `quic-native`. */
+  readonly transport?: TransportOfWays;
   readonly quic?: Partial<TransportSettings>;
 }
 
@@ -195,7 +198,7 @@ export class NativeWorld {
     [this.b, this.natOfB] = place("b", options.listener ?? PORT_RESTRICTED);
     this.listenerKey = keyOf(this.b, seed);
     const token = randomBytes(this.b.random, TOKEN_BYTES);
-    const { relayToken, quic, maxSessions = 1 } = options;
+    const { relayToken, quic, maxSessions = 1, transport = TRANSPORT } = options;
     const access = {
       addresses: [this.relay.address],
       authority: this.relay.address.toString(),
@@ -205,7 +208,7 @@ export class NativeWorld {
     this.listener = new NativePeer(this.b, { stun: this.stun, identity: this.listenerKey, quic }, (node) => {
       const listener = new RelayedListener({ key: node.identity.publicKey, token });
       const reception = { listener, patient: false, maxSessions, relays: [access], ticketToken: token };
-      return TRANSPORT.accept(reception, { ...node, relayPolicy: options.listenerPolicy ?? node.relayPolicy });
+      return transport.accept(reception, { ...node, relayPolicy: options.listenerPolicy ?? node.relayPolicy });
     });
     this.listener.onConnection = (connection, event): void => {
       if (event.type !== "streamReadable" && event.type !== "streamOpened") return;
@@ -230,10 +233,10 @@ export class NativeWorld {
   /** Dials the ticket at once, from `host`, with a request whose echo is waited for. */
   dial({ host = this.a, ...changes }: Partial<RelayedTarget> & { readonly host?: VirtualHost } = {}): NativePeer {
     const relayed = { ...this.target, ...changes };
-    const { quic } = this.#options;
+    const { quic, transport = TRANSPORT } = this.#options;
     const options = { stun: this.stun, identity: keyOf(host, this.net.seed), quic };
     const caller = new NativePeer(host, options, (node) => {
-      return TRANSPORT.dial({ caller: new SilentCaller(), patient: false, relayed }, node);
+      return transport.dial({ caller: new SilentCaller(), patient: false, relayed }, node);
     });
     caller.onSession = (connection): void => {
       const id = connection.openStream("bidirectional");

@@ -5,6 +5,7 @@ import { iceThenQuic } from "../../transports/ice_then_quic.ts";
 import { quicNative } from "../../transports/quic_native.ts";
 import { AutoWorld, CALL_AT, echoAgain, pathOf, SYMMETRIC } from "../support/auto_world.ts";
 import type { AutoOptions } from "../support/auto_world.ts";
+import { NativeWorld } from "../support/native_world.ts";
 import type { VirtualPeer } from "../support/virtual_peers.ts";
 
 /** What a call came to. */
@@ -157,4 +158,16 @@ Deno.test("auto: a busy listener says so, whichever way was first", () => {
     strictEqual(second.first("failed")?.event.reason, "busy");
     strictEqual(first.sessions[0]?.connection.state, "confirmed");
   }
+});
+
+Deno.test("auto: by the ticket of a listener at a relay, as fast as quic-native, relayed and direct", () => {
+  const world = new NativeWorld({ seed: 1, transport: auto() });
+  const caller = world.call();
+  const path = caller.first("path");
+  deepStrictEqual({
+    transport: caller.sessions[0]?.transport,
+    firstByte: (world.firstByteAt ?? NaN) - CALL_AT,
+    path: path?.event.kind,
+    pathAt: Math.round((path?.at ?? NaN) - CALL_AT),
+  }, { transport: "quic-native", firstByte: 310, path: "direct", pathAt: 343 });
 });
