@@ -8,6 +8,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import type { HostOptions, NatOptions, VirtualHost, VirtualNetwork } from "../../lab/mod.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { COMPARE_INTERVAL_MS } from "../../transports/bases.ts";
+import { BY_RELAY, CALL_AT as SIGNAL_CALL_AT, SignalWorld } from "../support/signal_calls.ts";
 import { CALL_AT as NATIVE_CALL_AT, NativeWorld } from "../support/native_world.ts";
 import type { VirtualPeer } from "../support/virtual_peers.ts";
 import { CALL_AT, PEER_RTT_MS, World } from "../support/virtual_world.ts";
@@ -137,4 +138,19 @@ Deno.test("a listener that waits and whose address is replaced is reached as fas
   deepStrictEqual(world.timesOf(caller, at), FRESH);
   // Both addresses of before were taken back.
   deepStrictEqual(listener.all("candidateWithdrawn").map(({ candidate }) => candidate.type), ["host", "srflx"]);
+});
+
+Deno.test("signaling relay: a listener that waits and whose address is replaced is reached as fast again once it has noticed", () => {
+  const world = new SignalWorld();
+  const { net } = world;
+  const listener = world.listen(BY_RELAY);
+  net.run({ until: SIGNAL_CALL_AT - 2 * COMPARE_INTERVAL_MS });
+  ok(listener.first("registered") !== undefined);
+  move(net, world.b);
+  net.run({ until: SIGNAL_CALL_AT });
+  const caller = world.dial(BY_RELAY);
+  net.run({ until: SIGNAL_CALL_AT + 5000 });
+  deepStrictEqual([world.firstByte, caller.all("path").at(-1)?.kind], [465, "direct"]);
+  // The connection to the relay has moved, and the channel with it.
+  deepStrictEqual(listener.all("unregistered"), []);
 });
