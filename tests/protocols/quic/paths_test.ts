@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { addressOf } from "../../../protocols/core/address.ts";
 import type { Base } from "../../../protocols/core/machine.ts";
-import { MAX_PATHS, Paths } from "../../../protocols/quic/paths.ts";
+import { MAX_PATHS, MAX_PREVIOUS_PATHS, Paths } from "../../../protocols/quic/paths.ts";
 
 const BASE: Base = { kind: "socket", local: addressOf("192.0.2.1", 1), maxPayloadBytes: 1472 };
 const TUNNEL: Base = { kind: "tunnel", local: addressOf("192.0.2.1", 2), maxPayloadBytes: 1200 };
@@ -82,4 +82,24 @@ Deno.test("Paths remembers eight, and forgets none that matters", () => {
   strictEqual([first, active, asked].every((path) => paths.all.includes(path)), true);
   strictEqual(forgotten[0], 3);
   strictEqual(new Set(paths.all.map(({ id }) => id)).size, MAX_PATHS);
+});
+
+Deno.test("Paths that were never in use are gone back to last, and in place of the oldest where there are too many", () => {
+  const paths = new Paths(BASE, REMOTE, true);
+  const first = paths.active;
+  const wayBack = paths.add(TUNNEL, REMOTE, PEERS);
+  paths.addPrevious(wayBack);
+  paths.addPrevious(wayBack);
+  paths.addPrevious(first);
+  deepStrictEqual(paths.previous, [wayBack]);
+  for (let port = 1; port <= MAX_PREVIOUS_PATHS + 1; port++) {
+    const path = paths.add(BASE, addressOf("198.51.100.2", port), PEERS);
+    path.markValidated();
+    paths.use(path);
+  }
+  // The way back stays, whatever comes and goes.
+  strictEqual(paths.previous.length, MAX_PREVIOUS_PATHS);
+  strictEqual(paths.previous[0], wayBack);
+  strictEqual(paths.goBack() && paths.goBack() && paths.goBack(), true);
+  strictEqual(paths.active, wayBack);
 });

@@ -63,3 +63,17 @@ Deno.test("StreamCounts allows more streams once a quarter of them has ended (RF
   one.onRemoteEnded();
   strictEqual(one.takeUpdate(), 2);
 });
+
+Deno.test("StreamCounts that allowed none allow more when they are told to, and say it once (RFC 9000 §4.6)", () => {
+  const counts = new StreamCounts(0);
+  strictEqual(counts.hasFrame, false);
+  counts.allow(100);
+  strictEqual(counts.isUpdatePending, true);
+  strictEqual(counts.remoteMaximum, 0);
+  strictEqual(counts.takeUpdate(), 100);
+  counts.allow(50);
+  counts.allow(100);
+  strictEqual(counts.hasFrame, false);
+  counts.onUpdateLost(100);
+  strictEqual(counts.takeUpdate(), 100);
+});
