@@ -58,6 +58,8 @@ import { websocket as makeWebsocket } from "./signaling/websocket.ts";
 import type { WebSocketSignalingOptions } from "./signaling/websocket.ts";
 import { chainVerifier } from "./transports/chain_verifier.ts";
 import { checkRelay, checkRelayedAddress, chooseTransport } from "./transports/choice.ts";
+import { openBackends } from "./transports/backends.ts";
+import type { BackendName } from "./transports/backends.ts";
 import { DEFAULT_TA_MS, dialWith } from "./transports/dial.ts";
 import type { NodeOptions } from "./transports/dial.ts";
 import { iceThenQuic as makeIceThenQuic } from "./transports/ice_then_quic.ts";
@@ -76,6 +78,7 @@ export type { TransportSettings } from "./protocols/quic/config.ts";
 export type { AllowList } from "./signaling/admission.ts";
 export { formatKey, parseKey } from "./signaling/identity.ts";
 export type { KnownPeers } from "./signaling/known_peers.ts";
+export type { BackendName } from "./transports/backends.ts";
 export { DialError } from "./transports/dial.ts";
 export type { Listener } from "./transports/listen.ts";
 export { StreamResetError } from "./transports/session_streams.ts";
@@ -319,6 +322,11 @@ export interface PeerOptions {
   readonly quic?: Partial<TransportSettings>;
   /** Whether calls offer X25519MLKEM768 too, against quantum computers to come, in two datagrams. @default {false} */
   readonly postQuantum?: boolean;
+  /**
+   * What moves and seals packets. `ffi`: sockets of Linux with segmentation offload, and libcrypto, as far as they are there;
+   * needs `--allow-ffi`, and is some five times as fast. `runtime`: neither. @default {"auto"} Whichever is allowed.
+   */
+  readonly backend?: BackendName;
   /** Sockets, clock and randomness. Default: those of this machine. */
   readonly host?: Host;
   /** Gets everything that happens, as data. */
@@ -367,14 +375,15 @@ const pinnedInMemory = new KnownPeersTable();
  * @throws {DialError} If the call came to nothing; `reason` says why, the message also what to try.
  */
 export async function dial(options: DialOptions): Promise<Session> {
-  const host = options.host ?? new DenoHost();
+  const backends = backendsOf(options);
+  const { host } = backends;
   const context = machineContext(host, options);
   const callee = parseCallee(options.peer, context.epochMs + host.now());
   if (callee.kind === "relayed") {
     const { addresses, token, keyId } = callee;
     const relayed = { addresses, token, identity: { key: undefined, keyId } };
     checkRelayedAddress(options);
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], options);
+    const node = nodeOptions(backends, context, undefined, options.stun ?? [], options);
     return await dialWith(node, { caller: new SilentCaller(), relayed });
   }
   const signaling = signalingFor(callee, options);
@@ -382,7 +391,7 @@ export async function dial(options: DialOptions): Promise<Session> {
   const named = options.stun ?? (callee.kind === "name" ? [] : callee.stunServers);
   const stunServers = named.length > 0 ? named : stunServersBeside(signaling);
   if (signaling.relay !== undefined) checkRelay(options);
-  return await dialWith(nodeOptions(host, context, signaling, stunServers, options), { caller });
+  return await dialWith(nodeOptions(backends, context, signaling, stunServers, options), { caller });
 }
 
 /**
@@ -393,7 +402,8 @@ export async function dial(options: DialOptions): Promise<Session> {
  * @throws {TypeError} If a plugin has no such name, or neither signaling nor a relay is given.
  */
 export function listen(options: ListenOptions): Listener {
-  const host = options.host ?? new DenoHost();
+  const backends = backendsOf(options);
+  const { host } = backends;
   const context = machineContext(host, options);
   const via = namedRelays(options.via ?? [], options.viaToken);
   const first = via[0];
@@ -409,7 +419,7 @@ export function listen(options: ListenOptions): Listener {
     }
     const token = relayedTicketToken(host.random, parseRelayUrl(first.url).authority, options.key);
     const listener = new RelayedListener({ key: context.key.publicKey, token });
-    const node = nodeOptions(host, context, undefined, options.stun ?? [], options);
+    const node = nodeOptions(backends, context, undefined, options.stun ?? [], options);
     return new Listener({ ...node, relays: unresolvedRelays(via) }, {
       listener,
       maxSessions,
@@ -422,7 +432,7 @@ export function listen(options: ListenOptions): Listener {
   }
   const listener = listenerFor(signaling, host, context, options);
   const stunServers = options.stun ?? stunServersBeside(signaling);
-  const node = nodeOptions(host, context, signaling, stunServers, options);
+  const node = nodeOptions(backends, context, signaling, stunServers, options);
   return new Listener({ ...node, relays: unresolvedRelays(via) }, { listener, maxSessions, relays });
 }
 
@@ -510,8 +520,16 @@ function onWallClock<T extends { readonly epochMs: number }>(host: Host, options
   return Object.defineProperty(options, "epochMs", { get: () => host.epochMs });
 }
 
+/** Those of this machine, unless a host is given. */
+function backendsOf({ backend, host, onEvent }: PeerOptions): Pick<NodeOptions, "host" | "sealing"> {
+  if (host !== undefined) return { host };
+  const { notes, ...opened } = openBackends(backend);
+  for (const message of notes) onEvent?.({ type: "note", message });
+  return { host: opened.host, sealing: opened };
+}
+
 function nodeOptions(
-  host: Host,
+  backends: Pick<NodeOptions, "host" | "sealing">,
   context: MachineContext,
   signaling: Signaling | undefined,
   stunServers: readonly string[],
@@ -519,7 +537,7 @@ function nodeOptions(
 ): NodeOptions {
   const loopback = options.loopback ?? false;
   return {
-    host,
+    ...backends,
     identity: context.key,
     transport: transportOf(options),
     ...(options.relay === undefined ? {} : { relayPolicy: options.relay }),
@@ -530,7 +548,7 @@ function nodeOptions(
     stunServers,
     resolve: resolveServer,
     verifyChain: chainVerifier({
-      host,
+      host: backends.host,
       authorities: systemAuthorities,
       ...(options.caCerts === undefined ? {} : { caCerts: options.caCerts }),
     }),

@@ -98,6 +98,9 @@ export function narrate(status: Status, event: TraversalEvent): void {
         status.note("the peer was found; trying its addresses and opening our NAT ...");
       } else if (event.step === "checked") status.note("a path is open; shaking hands ...");
       return;
+    case "note":
+      status.note(event.message);
+      return;
     case "gatheringError":
       status.note(`seen from ${event.base.local}: ${event.reason}`);
       return;

@@ -8,6 +8,8 @@ import type { DialOptions, Listener, ListenOptions, PeerOptions, Session } from 
 import type { CandidateProvider } from "../candidates/provider.ts";
 import { integerOption, UsageError } from "./args.ts";
 import type { ParsedArgs } from "./args.ts";
+import { BACKEND_NAMES } from "../transports/backends.ts";
+import type { BackendName } from "../transports/backends.ts";
 import { RELAY_POLICIES } from "../transports/traversal.ts";
 import type { RelayPolicy } from "../transports/traversal.ts";
 
@@ -22,7 +24,7 @@ export interface Library {
 /** Options of every command that opens sockets towards a peer. */
 export const PEER_OPTIONS = {
   boolean: ["json", "help", "loopback"],
-  string: ["signaling", "stun", "token", "transport", "relay", "key", "idle", "ca"],
+  string: ["signaling", "stun", "token", "transport", "relay", "backend", "key", "idle", "ca"],
   collect: ["stun", "ca"],
 } as const;
 
@@ -35,6 +37,8 @@ export const PEER_OPTIONS_HELP =
   --relay POLICY     what relays may do: never anything; signal-only, find a direct path but carry no data; until-direct,
                      carry data as long as there is none; allowed, be used where they are faster; required, be the
                      only way, for those who hide where they are; default until-direct
+  --backend NAME     what moves and seals packets: runtime; ffi, sockets of Linux with segmentation offload and libcrypto,
+                     which needs --allow-ffi; auto, ffi where it is allowed; default auto
   --key FILE         who we are: a key made by "identity"; default: a new one each time
   --ca FILE          authorities, PEM, by which hub and relay are believed besides the usual ones; may be repeated
   --idle SECONDS     how long a silent peer is waited for; default 30
@@ -56,17 +60,28 @@ export async function peerOptions(args: ParsedArgs, seed: Uint8Array | undefined
   const transport = args.value("transport");
   const stun = args.values("stun");
   const idle = args.value("idle");
+  const backend = backendName(args.value("backend"));
   const caCerts = await Promise.all(args.values("ca").map((path) => Deno.readTextFile(path)));
   return {
     loopback: args.flag("loopback"),
     ...(token === undefined ? {} : { token }),
     ...(transport === undefined ? {} : { transports: [transport] }),
     ...(args.value("relay") === undefined ? {} : { relay: relayPolicy(args) }),
+    ...(backend === undefined ? {} : { backend }),
     ...(stun.length === 0 ? {} : { stun }),
     ...(caCerts.length === 0 ? {} : { caCerts }),
     ...(seed === undefined ? {} : { key: seed }),
     ...(idle === undefined ? {} : { quic: idleSettings(idle) }),
   };
+}
+
+/** @throws {UsageError} If there is no such backend. */
+function backendName(text: string | undefined): BackendName | undefined {
+  const name = BACKEND_NAMES.find((it) => it === text);
+  if (text !== undefined && name === undefined) {
+    throw new UsageError(`--backend takes ${BACKEND_NAMES.join(", ")}, not "${text}"`);
+  }
+  return name;
 }
 
 /** @throws {UsageError} If there is no such policy, or it does not go with the other options. */

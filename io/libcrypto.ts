@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isForeignAllowed } from "./linux_sockets.ts";
 import type { Unavailable } from "./linux_sockets.ts";
 
 const SYMBOLS = {
@@ -40,12 +41,12 @@ export function libcrypto(): LibcryptoFunctions | Unavailable {
 }
 
 function open(): LibcryptoFunctions | Unavailable {
+  if (!isForeignAllowed()) return { reason: "needs --allow-ffi" };
   let reason = `no libcrypto is known for ${Deno.build.os}`;
   for (const name of LIBRARIES[Deno.build.os] ?? []) {
     try {
       return Deno.dlopen(name, SYMBOLS).symbols;
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) return { reason: "needs --allow-ffi" };
       reason = error instanceof Error ? error.message : String(error);
     }
   }

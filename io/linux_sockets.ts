@@ -93,6 +93,11 @@ export interface Unavailable {
   readonly reason: string;
 }
 
+/** Whether foreign functions may be called without asking anybody. */
+export function isForeignAllowed(): boolean {
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
 let library: LinuxLibrary | Unavailable | undefined;
 
 /** Opens the C library, once. */
@@ -106,10 +111,11 @@ function openLibrary(): LinuxLibrary | Unavailable {
   if (os !== "linux" || (arch !== "x86_64" && arch !== "aarch64")) {
     return { reason: `made for Linux, not ${os} ${arch}` };
   }
+  if (!isForeignAllowed()) return { reason: "needs --allow-ffi" };
   try {
     return Deno.dlopen(LIBRARY, SYMBOLS).symbols;
   } catch (error) {
-    return { reason: error instanceof Deno.errors.NotCapable ? "needs --allow-ffi" : String(error) };
+    return { reason: error instanceof Error ? error.message : String(error) };
   }
 }
 

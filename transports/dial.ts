@@ -15,6 +15,7 @@ import { DEFAULT_TRANSPORT_SETTINGS } from "../protocols/quic/config.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { Signaling } from "../signaling/channel.ts";
 import type { NamedRelay } from "../signaling/machines.ts";
+import type { Sealing } from "./backends.ts";
 import { NodeBases } from "./bases.ts";
 import type { ChainVerifier } from "./chain_verifier.ts";
 import { Runner } from "./runner.ts";
@@ -46,6 +47,7 @@ export interface NodeOptions {
   /** See `Node.verifyChain`. */
   readonly verifyChain?: ChainVerifier;
   readonly protocol: string;
+  readonly sealing?: Sealing;
   /** Default {@linkcode DEFAULT_RELAY_POLICY}. */
   readonly relayPolicy?: RelayPolicy;
   /** Loopback and nothing else. */
@@ -93,6 +95,7 @@ export function makeNode(options: NodeOptions, bases: readonly Base[], now: numb
     providers: options.providers,
     expectsServers: options.stunServers.length > 0,
     protocol: options.protocol,
+    ...(options.sealing === undefined ? {} : { sealing: options.sealing }),
     relayPolicy: options.relayPolicy ?? DEFAULT_RELAY_POLICY,
     taMs: options.taMs ?? DEFAULT_TA_MS,
     dialTimeoutMs: options.dialTimeoutMs ?? DEFAULT_DIAL_TIMEOUT_MS,

@@ -18,6 +18,11 @@ const TOKEN_BYTES = 16;
 /** Requests a listener takes in one round: each may cost nine small probes. */
 const CONCURRENCY_LIMIT = 8;
 
+/** Of any endpoint of the node's. */
+export function endpointConfig(node: Node): EndpointConfig {
+  return { ...DEFAULT_ENDPOINT_CONFIG, ...(node.sealing === undefined ? {} : { aead: node.sealing.aead }) };
+}
+
 /**
  * Of a listener: nobody is answered but whom an offer or a check has named, or who shows a token.
  *
@@ -27,7 +32,7 @@ export function listeningConfig(node: Node, mayMove: boolean): EndpointConfig {
   const transport = mayMove && allowsDirect(node.relayPolicy) ? traversalSettings(node) : node.quic;
   const tunnelTransport = relayedSettings(node);
   return {
-    ...DEFAULT_ENDPOINT_CONFIG,
+    ...endpointConfig(node),
     admission: "listed",
     server: { tls: tlsSettings(node), transport, tunnelTransport },
   };

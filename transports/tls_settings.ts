@@ -16,7 +16,7 @@ const POST_QUANTUM_SHARES: readonly NamedGroupName[] = ["X25519MLKEM768", "x2551
 /** Settings under which the peer's key is asked about by `verifyPeer`, and our own key as peer is refused. */
 export function tlsSettings(node: Node): TlsSettings {
   return {
-    cipherSuites: DEFAULT_CIPHER_SUITES,
+    cipherSuites: node.sealing?.cipherSuites ?? DEFAULT_CIPHER_SUITES,
     ...(node.postQuantum === true ? { keyShares: POST_QUANTUM_SHARES } : {}),
     applicationProtocols: [node.protocol],
     credentials: [rawPublicKeyCredential(node.identity)],

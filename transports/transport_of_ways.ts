@@ -6,13 +6,12 @@
  * @module
  */
 
-import { DEFAULT_ENDPOINT_CONFIG } from "../protocols/quic/config.ts";
 import type { CallerEvent, ListenerEvent } from "../signaling/machines.ts";
 import { AcceptCalls } from "./accept_calls.ts";
 import { DialCall } from "./dial_call.ts";
 import { IceAcceptWay } from "./ice_accept_way.ts";
 import { IceDialWay } from "./ice_dial_way.ts";
-import { listeningConfig } from "./quic_settings.ts";
+import { endpointConfig, listeningConfig } from "./quic_settings.ts";
 import { RelayedAcceptWay } from "./relayed_accept_way.ts";
 import { RelayedDialWay } from "./relayed_dial_way.ts";
 import { allowsDirect, allowsRelays, goesBack } from "./relay_policy.ts";
@@ -40,7 +39,7 @@ export function transportOfWays(name: string, ways: Ways): TransportOfWays {
     dial: (target, node): TraversalShell<CallerEvent> => {
       const { ice, relayed } = waysUnder(name, ways, node.relayPolicy);
       const mayGoBack = relayed && goesBack(node.relayPolicy);
-      return new TraversalShell(node, target.caller, DEFAULT_ENDPOINT_CONFIG, (shell) => {
+      return new TraversalShell(node, target.caller, endpointConfig(node), (shell) => {
         return new DialCall(target, shell, (call) => [
           ...(ice ? [new IceDialWay(target, shell, call, mayGoBack)] : []),
           ...(relayed ? [new RelayedDialWay(target, shell, call)] : []),

@@ -12,12 +12,14 @@ import type { Address } from "../protocols/core/address.ts";
 import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidate.ts";
 import type { Base, Machine } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
+import type { AeadBackend } from "../protocols/crypto/aead.ts";
 import type { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
 import type { PairReport } from "../protocols/ice/types.ts";
 import type { TransportSettings } from "../protocols/quic/config.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
 import type { ConnectionEvent } from "../protocols/quic/events.ts";
 import type { Verdict } from "../protocols/tls/events.ts";
+import type { CipherSuiteName } from "../protocols/tls/cipher_suites.ts";
 import type { PeerIdentity } from "../signaling/identity.ts";
 import type { CallerMachine, CallFailure, ListenerMachine, NamedRelay, Refusal } from "../signaling/machines.ts";
 
@@ -68,6 +70,8 @@ export interface Node {
   readonly verifyChain?: (certificates: readonly Uint8Array[], host: string, now: number) => Verdict;
   /** Only in demonstrations and tests. */
   readonly allowLoopback: boolean;
+  /** Who seals packets, and with what suites, the preferred first. Absent: the runtime, in its order. */
+  readonly sealing?: { readonly aead: AeadBackend; readonly cipherSuites: readonly CipherSuiteName[] };
   /** For every connection of either role. */
   readonly quic: TransportSettings;
   /** Whether calls send a share of X25519MLKEM768 first: the first flight is two datagrams then. Absent: they do not. */
@@ -182,6 +186,8 @@ export type TraversalEvent =
   /** Find out the addresses of these relays and say `addRelays`. */
   | { readonly type: "relays"; readonly relays: readonly NamedRelay[] }
   | { readonly type: "candidate"; readonly candidate: LocalCandidate }
+  /** Something is not as it was asked for; one line for people. */
+  | { readonly type: "note"; readonly message: string }
   /** What a `candidate` event told is not true any more. */
   | { readonly type: "candidateWithdrawn"; readonly candidate: LocalCandidate }
   /** The network of this machine has changed: it has a socket more, or one less. */
