@@ -25,6 +25,8 @@ export interface NamedRelayOptions {
   readonly relayUrls?: readonly string[];
   readonly relaySecret?: string;
   readonly relayAnyone?: boolean;
+  /** Whether only this machine reaches the hub. */
+  readonly isHubLocal: boolean;
 }
 
 /** Which relays listeners are told of; see `HubOptions.relaysFor`. */
@@ -46,8 +48,9 @@ export function relaysFor(options: NamedRelayOptions, relay: RelayService | unde
   if (relayUrls.length > 0 && relay === undefined && relaySecret === undefined) {
     throw new TypeError("Cannot name a relay elsewhere: give the relay secret that its service has too");
   }
-  const isForThem = relay?.isOpen === true || options.token !== undefined || options.relayAnyone === true;
-  const own = relay !== undefined && isForThem ? relayUrlsOf(relay).slice(0, MAX_NAMED_RELAYS) : [];
+  const own = relay !== undefined && isForListeners(relay, options)
+    ? relayUrlsOf(relay).slice(0, MAX_NAMED_RELAYS)
+    : [];
   const urls = relayUrls.length > 0 ? relayUrls : own;
   if (urls.length === 0) return undefined;
   const issue = relay === undefined && relaySecret !== undefined
@@ -57,6 +60,12 @@ export function relaysFor(options: NamedRelayOptions, relay: RelayService | unde
     const token = issue(publicKey, now);
     return urls.map((url) => ({ url, token }));
   };
+}
+
+function isForListeners({ isOpen, addresses }: RelayService, options: NamedRelayOptions): boolean {
+  // Nobody elsewhere gets to a relay on loopback.
+  if (!options.isHubLocal && addresses.every((address) => scopeOf(address) === "loopback")) return false;
+  return isOpen || options.token !== undefined || options.relayAnyone === true;
 }
 
 /**

@@ -15,6 +15,7 @@ import { resolveOwnAddress } from "../io/resolve.ts";
 import { sleep } from "../io/sleep.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import type { Address } from "../protocols/core/address.ts";
+import { scopeOf } from "../protocols/core/address_scope.ts";
 import type { Base } from "../protocols/core/machine.ts";
 import { SIGNAL_PATH } from "../signaling/channel.ts";
 import { Hub, MAX_CLIENTS } from "./hub.ts";
@@ -127,7 +128,7 @@ export async function serve(options: ServeOptions): Promise<Service> {
   let relay: OpenRelay | undefined;
   try {
     if (relayAddresses !== undefined) relay = openRelay({ ...options, gate }, relayAddresses);
-    relaysOf = relaysFor(options, relay);
+    relaysOf = relaysFor({ ...options, isHubLocal: scopeOf(listen) === "loopback" }, relay);
   } catch (error) {
     relay?.close();
     for (const base of bases) options.host.close(base);

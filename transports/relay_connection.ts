@@ -116,7 +116,7 @@ export class RelayConnection {
       this.#host.wakeEndpoint();
     }
     if (now >= this.#handshakes.timeoutAt) {
-      this.#handshakes.onTimeout(now);
+      this.#proceed(this.#handshakes.onTimeout(now), now);
       this.#host.wakeEndpoint();
     }
     for (const use of this.#uses) if (now >= use.timeoutAt) use.onTimeout(now);

@@ -24,6 +24,9 @@ import type { Node, RelayAccess } from "./traversal.ts";
 /** An address that has not answered by then gets company: RFC 8305 §8. */
 const CONNECTION_ATTEMPT_DELAY_MS = 250;
 
+/** A round without an answer ends after so long: the next one's packets come faster one after the other. */
+const MAX_ROUND_MS = 10_000;
+
 /** What handshakes need of the machine around them. */
 export interface HandshakeHost {
   readonly node: Node;
@@ -35,6 +38,8 @@ export type HandshakeOutcome =
   | { readonly type: "pending" }
   | { readonly type: "complete"; readonly http3: Http3Connection }
   | { readonly type: "failed"; readonly reason: string };
+
+const PENDING: HandshakeOutcome = { type: "pending" };
 
 interface Attempt {
   readonly http3: Http3Connection;
@@ -52,6 +57,8 @@ export class RelayHandshakes {
   readonly #losers = new Set<QuicConnection>();
   #untried: readonly Address[] = [];
   #nextAt = Infinity;
+  /** When the round ends. */
+  #deadlineAt = Infinity;
   #reason = "";
 
   constructor(host: HandshakeHost, access: RelayAccess) {
@@ -66,7 +73,7 @@ export class RelayHandshakes {
 
   /** When `onTimeout` wants to be called; `Infinity` for never. */
   get timeoutAt(): number {
-    return this.#nextAt;
+    return Math.min(this.#nextAt, this.#deadlineAt);
   }
 
   /** What is known of the relay now: for the next round. */
@@ -78,12 +85,15 @@ export class RelayHandshakes {
   begin(now: number): HandshakeOutcome {
     const { bases } = this.#host.node;
     this.#untried = this.#access.addresses.filter(({ family }) => bases.some(({ local }) => local.family === family));
+    this.#deadlineAt = now + MAX_ROUND_MS;
     this.#reason = `no socket for ${this.#access.addresses.join(", ")}`;
     return this.#tryNext(now);
   }
 
-  onTimeout(now: number): void {
-    if (now >= this.#nextAt) this.#tryNext(now);
+  onTimeout(now: number): HandshakeOutcome {
+    if (now < this.#deadlineAt) return now >= this.#nextAt ? this.#tryNext(now) : PENDING;
+    this.#giveUpOthers(now);
+    return { type: "failed", reason: `the relay has not answered for ${MAX_ROUND_MS / 1000} s` };
   }
 
   /** Gives up those whose base is gone: before the handshake is confirmed nobody moves (RFC 9000 §9). */
@@ -101,7 +111,7 @@ export class RelayHandshakes {
   onEvent(connection: QuicConnection, event: ConnectionEvent, now: number): HandshakeOutcome | undefined {
     if (this.#losers.has(connection)) {
       if (event.type === "closed") this.#losers.delete(connection);
-      return { type: "pending" };
+      return PENDING;
     }
     const attempt = this.#attempts.get(connection);
     if (attempt === undefined) return undefined;
@@ -109,7 +119,7 @@ export class RelayHandshakes {
     switch (event.type) {
       case "verifyPeer":
         this.#judge(attempt, event.peer, now);
-        return { type: "pending" };
+        return PENDING;
       case "handshakeComplete":
         this.#attempts.delete(connection);
         this.#giveUpOthers(now);
@@ -119,7 +129,7 @@ export class RelayHandshakes {
         this.#reason = attempt.refusal ?? `the connection to the relay is closed: ${event.reason}`;
         return this.#tryNext(now);
       default:
-        return { type: "pending" };
+        return PENDING;
     }
   }
 
@@ -134,7 +144,9 @@ export class RelayHandshakes {
     this.#untried = rest;
     this.#nextAt = rest.length === 0 ? Infinity : now + CONNECTION_ATTEMPT_DELAY_MS;
     if (address !== undefined) this.#connect(address, now);
-    return this.#attempts.size > 0 ? { type: "pending" } : { type: "failed", reason: this.#reason };
+    if (this.#attempts.size > 0) return PENDING;
+    this.#deadlineAt = Infinity;
+    return { type: "failed", reason: this.#reason };
   }
 
   #connect(address: Address, now: number): void {
@@ -177,6 +189,7 @@ export class RelayHandshakes {
   #giveUpOthers(now: number): void {
     this.#untried = [];
     this.#nextAt = Infinity;
+    this.#deadlineAt = Infinity;
     for (const [quic, { http3 }] of this.#attempts) {
       this.#losers.add(quic);
       http3.close(now);

@@ -21,7 +21,7 @@ function relayAt(hosts: readonly string[], isOpen = false): RelayService {
 }
 
 function named(options: Partial<NamedRelayOptions>, relay: RelayService | undefined): readonly string[] {
-  return relaysFor({ epochMs: EPOCH_MS, ...options }, relay)?.(KEY, 0).map(({ url }) => url) ?? [];
+  return relaysFor({ epochMs: EPOCH_MS, isHubLocal: false, ...options }, relay)?.(KEY, 0).map(({ url }) => url) ?? [];
 }
 
 Deno.test("A service names its relay where its users are known, or anyone is meant to use it", () => {
@@ -31,7 +31,13 @@ Deno.test("A service names its relay where its users are known, or anyone is mea
   deepStrictEqual(named({}, relay), []);
   deepStrictEqual(named({ token: "T" }, relay), [url]);
   deepStrictEqual(named({ relayAnyone: true }, relay), [url]);
-  deepStrictEqual(named({}, relayAt(["127.0.0.1"], true)), [`https://127.0.0.1:4433#${DIGEST}`]);
+  // One on loopback is of use to those only who are there too.
+  const local = relayAt(["127.0.0.1", "::1"], true);
+  deepStrictEqual(named({ isHubLocal: true }, local), [
+    `https://127.0.0.1:4433#${DIGEST}`,
+    `https://[::1]:4433#${DIGEST}`,
+  ]);
+  deepStrictEqual(named({ token: "T" }, local), []);
   deepStrictEqual(named({ relayUrls: ["https://relay.example.org"] }, relay), ["https://relay.example.org"]);
   deepStrictEqual(named({}, undefined), []);
 });
@@ -43,15 +49,21 @@ Deno.test("A relay's URLs are those of the addresses that most can reach", () =>
   deepStrictEqual(urls("127.0.0.1", "10.0.0.1", "192.0.2.1", "2001:db8::1"), ["192.0.2.1", "[2001:db8::1]"]);
   deepStrictEqual(urls("127.0.0.1", "10.0.0.1", "172.17.0.1"), ["10.0.0.1", "172.17.0.1"]);
   deepStrictEqual(urls("127.0.0.1", "::1"), ["127.0.0.1", "[::1]"]);
-  strictEqual(relaysFor({ epochMs: EPOCH_MS, token: "T" }, relayAt(Array(9).fill("192.0.2.1")))?.(KEY, 0).length, 4);
+  strictEqual(
+    relaysFor({ epochMs: EPOCH_MS, isHubLocal: false, token: "T" }, relayAt(Array(9).fill("192.0.2.1")))?.(KEY, 0)
+      .length,
+    4,
+  );
 });
 
 Deno.test("Tokens for a relay elsewhere are issued with the secret that both share, for some minutes", () => {
-  const [relay] =
-    relaysFor({ epochMs: EPOCH_MS, relayUrls: ["https://relay.example.org"], relaySecret: SECRET }, undefined)?.(
-      KEY,
-      1000,
-    ) ?? [];
+  const [relay] = relaysFor(
+    { epochMs: EPOCH_MS, isHubLocal: false, relayUrls: ["https://relay.example.org"], relaySecret: SECRET },
+    undefined,
+  )?.(
+    KEY,
+    1000,
+  ) ?? [];
   const token = relay?.token ?? "";
   const secret = relaySecretOf(SECRET);
   deepStrictEqual(verifyRelayToken(secret, token, EPOCH_MS + 1000), KEY);
@@ -63,7 +75,7 @@ Deno.test("Tokens for a relay elsewhere are issued with the secret that both sha
 
 Deno.test("Relays that cannot be named are refused with a reason", () => {
   const refuses = (options: Partial<NamedRelayOptions>, message: RegExp): void => {
-    throws(() => relaysFor({ epochMs: EPOCH_MS, ...options }, undefined), (error) => {
+    throws(() => relaysFor({ epochMs: EPOCH_MS, isHubLocal: false, ...options }, undefined), (error) => {
       ok(error instanceof TypeError);
       match(error.message, message);
       return true;

@@ -86,7 +86,7 @@ Deno.test("serve's relay takes the tokens of a hub elsewhere that has the same s
   using without = await tunnelTo(service, {});
   strictEqual(without.closed?.status, 401);
   const relayUrls = ["https://relay.example.org"];
-  const options = { epochMs: new DenoHost().epochMs, relayUrls };
+  const options = { epochMs: new DenoHost().epochMs, isHubLocal: false, relayUrls };
   const [strange] = relaysFor({ ...options, relaySecret: "another secret.." }, undefined)!(new Uint8Array(32), 0);
   using other = await tunnelTo(service, { token: strange!.token! });
   strictEqual(other.closed?.status, 401);

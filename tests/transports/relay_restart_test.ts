@@ -98,3 +98,20 @@ for (const isRenewed of [true, false]) {
     deepStrictEqual(world.target.addresses, addresses);
   });
 }
+
+Deno.test("Relay that is away for a while is asked often enough to be found within seconds of its return", () => {
+  const world = new NativeWorld({ seed: 1, relay: SECRETS });
+  world.net.run({ until: CALL_AT });
+  const { relay: { relay, driver, host, certificate } } = world;
+  relay.leave("close", host.now());
+  driver.drain();
+  host.stop();
+  const awayMs = 25_000;
+  world.net.run({ until: world.net.now + awayMs });
+  const { relay: back } = startRelay(host, { ...SECRETS, credential: certificate.credential });
+  const since = world.net.now;
+  ok(world.until(() => back.sizes.ports === 1, 10_000));
+  ok(world.net.now - since < 5000, `${world.net.now - since} ms`);
+  const reasons = world.listener.all("unregistered").map(({ event }) => event.reason);
+  ok(reasons.includes("the relay has not answered for 10 s"), reasons.join("; "));
+});
