@@ -1,5 +1,6 @@
 /**
- * The certificate authorities that programs of the runtime trust: those it brings, and the file that DENO_CERT names.
+ * The certificate authorities that programs of the runtime trust: those it brings, and under Deno the file that DENO_CERT
+ * names.
  *
  * @module
  */
@@ -22,6 +23,8 @@ export interface SystemAuthorities {
  * the variable and the file: nobody is asked for a permission because of it.
  */
 export function systemAuthorities(): SystemAuthorities {
+  // Other runtimes ask for no permissions.
+  if (typeof Deno === "undefined") return { certificates: rootCertificates };
   const path = isGranted({ name: "env", variable: CERT_VARIABLE }) ? Deno.env.get(CERT_VARIABLE) : undefined;
   const own = path === undefined || path === "" || !isGranted({ name: "read", path })
     ? []

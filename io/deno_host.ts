@@ -11,7 +11,7 @@ import { type Address, addressOf } from "../protocols/core/address.ts";
 import type { Base, Datagram } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
 import type { Host, HostSink, NetworkInterface, SocketError } from "./host.ts";
-import { type InterfaceReport, readInterfaces } from "./deno_interfaces.ts";
+import { type InterfaceReport, readInterfaces } from "./interfaces.ts";
 import { monotonicMs, SYSTEM_RANDOM, Turns, wallClockEpochMs } from "./process_host.ts";
 import { SendPool, type SendSlot } from "./send_pool.ts";
 

@@ -1,12 +1,15 @@
 /**
- * The interfaces of this machine, as far as the permissions allow. Addresses need `--allow-sys=networkInterfaces`. Which
- * interface leads out is in Linux's routing table, which the runtime shows to `--allow-all` only; without it every
- * interface that is neither loopback nor link-local counts as leading out. (The other way, asking the kernel through a
- * connected socket, is not open: the runtime's sockets do not connect, and `node:dgram` only pretends to.)
+ * The interfaces of this machine, as far as the permissions allow, on any runtime. Under Deno addresses need
+ * `--allow-sys=networkInterfaces`. Which interface leads out is in Linux's routing table, which Deno shows to `--allow-all`
+ * only; without it every interface that is neither loopback nor link-local counts as leading out. (The other way, asking the
+ * kernel through a connected socket, is not open: Deno's sockets do not connect, and its `node:dgram` only pretends to.)
  *
  * @module
  */
 
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { platform } from "node:process";
 import { addressOf } from "../protocols/core/address.ts";
 import type { NetworkInterface } from "./host.ts";
 
@@ -19,20 +22,23 @@ export interface InterfaceReport {
 
 /** Reads the interfaces. Never throws: without permission there are none, and `missing` says so. */
 export function readInterfaces(): InterfaceReport {
-  let found: Deno.NetworkInterfaceInfo[];
+  let found: ReturnType<typeof networkInterfaces>;
   try {
-    found = Deno.networkInterfaces();
+    found = networkInterfaces();
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotCapable ? "allow it with --allow-sys=networkInterfaces" : `${error}`;
+    const isForbidden = error instanceof Error && error.name === "NotCapable";
+    const reason = isForbidden ? "allow it with --allow-sys=networkInterfaces" : `${error}`;
     return { interfaces: [], missing: [`Cannot list network interfaces: ${reason}`] };
   }
   const routed = { IPv4: readDefaultRoutes("IPv4"), IPv6: readDefaultRoutes("IPv6") };
   const interfaces: NetworkInterface[] = [];
-  for (const { family, name, address, scopeid } of found) {
+  const addresses = Object.entries(found).flatMap(([name, infos]) => (infos ?? []).map((info) => ({ name, info })));
+  for (const { name, info } of addresses) {
+    const { family, address } = info;
     const isLinkLocal = /^(?:fe[89ab]|169\.254\.)/i.test(address);
     const isLoopback = address === "::1" || address.startsWith("127.");
     // Windows knows zones by number, others by name as well.
-    const zone = isLinkLocal && family === "IPv6" ? `%${Deno.build.os === "windows" ? scopeid : name}` : "";
+    const zone = isLinkLocal && info.family === "IPv6" ? `%${platform === "win32" ? info.scopeid : name}` : "";
     interfaces.push({
       name,
       address: addressOf(address + zone, 0),
@@ -48,11 +54,11 @@ export function readInterfaces(): InterfaceReport {
 
 /** Names of the interfaces that a default route goes through; `undefined` where that cannot be read. */
 function readDefaultRoutes(family: "IPv4" | "IPv6"): ReadonlySet<string> | undefined {
-  if (Deno.build.os !== "linux") return undefined;
+  if (platform !== "linux") return undefined;
   try {
     return family === "IPv4"
-      ? parseIpv4Routes(Deno.readTextFileSync("/proc/net/route"))
-      : parseIpv6Routes(Deno.readTextFileSync("/proc/net/ipv6_route"));
+      ? parseIpv4Routes(readFileSync("/proc/net/route", "utf8"))
+      : parseIpv6Routes(readFileSync("/proc/net/ipv6_route", "utf8"));
   } catch {
     return undefined;
   }

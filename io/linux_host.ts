@@ -8,7 +8,7 @@
 import type { Address } from "../protocols/core/address.ts";
 import type { Base, Datagram } from "../protocols/core/machine.ts";
 import type { Random } from "../protocols/core/random.ts";
-import { readInterfaces } from "./deno_interfaces.ts";
+import { readInterfaces } from "./interfaces.ts";
 import type { Host, HostSink, NetworkInterface, SocketError } from "./host.ts";
 import { linuxLibrary, LinuxPoll, LinuxSocket } from "./linux_sockets.ts";
 import type { LinuxLibrary, Received } from "./linux_sockets.ts";

@@ -79,7 +79,7 @@ export class Turns {
     this.#timer = timer;
     this.#timerAt = at;
     // What keeps the process alive is an open socket.
-    Deno.unrefTimer(timer);
+    unref(timer);
   }
 
   #clearTimer(): void {
@@ -87,6 +87,12 @@ export class Turns {
     this.#timer = undefined;
     this.#timerAt = Infinity;
   }
+}
+
+/** Timers are numbers or objects, as the runtime has it. */
+function unref(timer: number | { unref(): unknown }): void {
+  if (typeof timer === "number") Deno.unrefTimer(timer);
+  else timer.unref();
 }
 
 /** The most that `crypto.getRandomValues` fills at once. */

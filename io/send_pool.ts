@@ -20,6 +20,8 @@ export class SendSlot {
   /** Told when the send settles. They are made once: a send makes no closure. */
   readonly onSent: () => void;
   readonly onFailed: (error: unknown) => void;
+  /** Either of them: for sockets that call back with an error or nothing. */
+  readonly onSettled: (error: unknown) => void;
   readonly #buffer = new Uint8Array(SEND_SLOT_BYTES);
   // Most datagrams of a connection have one size: the view of that size is kept.
   #view: Uint8Array = this.#buffer;
@@ -29,6 +31,7 @@ export class SendSlot {
   constructor(onSettled: (slot: SendSlot, error: unknown) => void) {
     this.onSent = () => onSettled(this, undefined);
     this.onFailed = (error) => onSettled(this, error ?? new Error("The send failed"));
+    this.onSettled = (error) => onSettled(this, error ?? undefined);
   }
 
   get base(): Base | undefined {

@@ -31,7 +31,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "protocols/masque/": ["protocols/core/", "protocols/quic/", "protocols/http3/"],
   // Names are resolved, and asynchronous shells wait, where sockets and clock are.
   // node:tls has the authorities that the runtime trusts: see ONLY_IN.
-  "io/": ["protocols/core/", "node:dns/promises", "node:timers/promises", "node:tls"],
+  // Sockets and interfaces of any runtime come from node:dgram, node:os, node:fs (the routing table) and node:process.
+  "io/": [
+    "protocols/core/",
+    "node:dgram",
+    "node:dns/promises",
+    "node:fs",
+    "node:os",
+    "node:process",
+    "node:timers/promises",
+    "node:tls",
+  ],
   // node:crypto hashes the trace: see ONLY_IN.
   "lab/": ["protocols/core/", "io/", "node:crypto"],
   "candidates/": ["protocols/core/", "io/", "protocols/stun/"],
@@ -54,7 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Specifiers that only these files (or folders) may name. */
 const ONLY_IN: readonly { readonly what: string; readonly specifier: RegExp; readonly where: readonly string[] }[] = [
   { what: "the trace hash", specifier: /^node:crypto$/, where: ["protocols/crypto/", "lab/trace.ts"] },
-  { what: "UDP", specifier: /^node:dgram$/, where: [] },
+  { what: "UDP", specifier: /^node:dgram$/, where: ["io/dgram_host.ts"] },
   {
     what: "TCP and HTTP",
     specifier: /^(?:node:(?:net|tls|http|https|http2)|ws)$/,

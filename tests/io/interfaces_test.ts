@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { parseIpv4Routes, parseIpv6Routes } from "../../io/deno_interfaces.ts";
+import { parseIpv4Routes, parseIpv6Routes } from "../../io/interfaces.ts";
 
 Deno.test("parseIpv4Routes finds the interfaces of default routes", () => {
   const text = [
