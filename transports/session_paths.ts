@@ -47,6 +47,8 @@ export class SessionPaths {
   readonly #open: readonly PathKey[];
   /** The relayed path that was in use last. */
   #relayedPath: PathKey | undefined;
+  /** What was told of the path in use last. */
+  #kind: "relayed" | "direct";
   /** Whether the connection knows our addresses. One that began direct needs them when it comes to a relay. */
   #isTold: boolean;
   #isConfirmed = false;
@@ -64,6 +66,7 @@ export class SessionPaths {
     this.#relayed = options.relayed;
     this.#candidates = options.candidates;
     const isRelayed = this.isRelayed(this.#connection.path);
+    this.#kind = isRelayed ? "relayed" : "direct";
     this.#isTold = isRelayed;
     this.#isSized = !isRelayed;
     this.#relayedPath = isRelayed ? this.#connection.path : undefined;
@@ -218,7 +221,10 @@ export class SessionPaths {
     this.#host.wakeEndpoint();
   }
 
+  /** A path of the same kind is news for nobody. */
   #tell(kind: "relayed" | "direct", now: number, reason?: string): void {
+    if (kind === this.#kind && reason === undefined) return;
+    this.#kind = kind;
     const ms = now - this.#startedAt;
     const connection = this.#connection;
     this.#host.emit({ type: "path", connection, kind, ms, ...(reason === undefined ? {} : { reason }) });
