@@ -109,7 +109,8 @@ export class SessionPaths {
         this.#isConfirmed = true;
         break;
       case "pathFound":
-        this.#consider(event, event.rttMs, now);
+        // A relay that is asked on a path that was given up answers too.
+        if (!this.isRelayed(event)) this.#consider(event, event.rttMs, now);
         break;
       case "pathSized":
         if (this.#isInUse(event)) this.#isSized = true;

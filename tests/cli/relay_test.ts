@@ -207,3 +207,25 @@ Deno.test("options of relays that do not go together are wrong usage", async () 
     match(stderr, error);
   }));
 });
+
+Deno.test("--relay required keeps a session at the relay, on whichever side; signal-only connects when it is direct", async () => {
+  const { service, via } = await startRelay();
+  await using _ = service;
+  const cases: readonly (readonly [listener: readonly string[], caller: readonly string[], kind: string])[] = [
+    [["--relay", "required"], [], "relayed"],
+    [[], ["--relay", "required"], "relayed"],
+    [[], ["--relay", "signal-only"], "direct"],
+  ];
+  for (const [ours, theirs, kind] of cases) {
+    await using listener = new Command(["listen", "--via", via, "--loopback", "--json", "--echo", ...ours]);
+    const { ticket } = await listener.fact("ready");
+    await using caller = new Command(["connect", String(ticket), "--loopback", "--json", ...theirs]);
+    strictEqual(kindOf((await caller.fact("connected"))["path"]), kind);
+    await caller.write("hello");
+    await caller.endInput();
+    const { code, stdout } = await caller.ended();
+    strictEqual(code, 0, caller.log + listener.log);
+    strictEqual(new TextDecoder().decode(stdout), "hello");
+    strictEqual(caller.log.includes('"type":"path"'), false, caller.log);
+  }
+});
