@@ -19,11 +19,14 @@ export interface SayingOptions {
   readonly packet?: TappedType;
   /** Instead of what the packet would have said, and not in front of it. */
   readonly alone?: boolean;
+  /** Bits of the packet's first byte that are set beside those that are. Default none. */
+  readonly setBits?: number;
   /** On which path. Default any. */
   readonly hop?: (hop: Hop) => boolean;
 }
 
 interface Saying {
+  readonly setBits: number;
   readonly frames: Uint8Array;
   readonly packet: TappedType;
   readonly alone: boolean;
@@ -80,6 +83,11 @@ export class RawPeer {
     }
   }
 
+  /** Whether it has a connection yet. */
+  get isConnected(): boolean {
+    return this.#peer.connections.length > 0;
+  }
+
   /** Its connection. */
   get connection(): QuicConnection {
     const [connection] = this.#peer.connections;
@@ -89,8 +97,8 @@ export class RawPeer {
 
   /** Puts frames, hexadecimal or bytes, into the next packet of a kind that leaves by itself. */
   prepare(frames: string | Uint8Array, options: SayingOptions = {}): void {
-    const { packet = "1-RTT", alone = false, hop = () => true } = options;
-    this.#sayings.push({ frames: bytesOf(frames), packet, alone, hop });
+    const { packet = "1-RTT", alone = false, setBits = 0, hop = () => true } = options;
+    this.#sayings.push({ frames: bytesOf(frames), packet, alone, setBits, hop });
   }
 
   /** Says frames at once in a 1-RTT packet, and lets them arrive. */
@@ -110,7 +118,10 @@ export class RawPeer {
 
   #rewrite(from: Peer, bytes: Uint8Array, hop: Hop): Uint8Array {
     const side = from === this.#pair.client ? "client" : "server";
-    if (side === "client") { for (const tap of Object.values(this.#taps)) tap.onFirstInitial(bytes); }
+    for (const tap of Object.values(this.#taps)) {
+      if (side === "client") tap.onFirstInitial(bytes);
+      else tap.onServerDatagram(bytes);
+    }
     return this.#taps[side].rewrite(bytes, (packet) => {
       const { type, payload } = packet;
       const frames = framesOf(packet);
@@ -119,7 +130,8 @@ export class RawPeer {
       const saying = this.#sayings.find((other) => other.packet === type && other.hop(hop));
       if (saying === undefined) return this.alter(packet);
       this.#sayings = this.#sayings.filter((other) => other !== saying);
-      return saying.alone ? saying.frames : concatBytes(saying.frames, payload);
+      const { setBits } = saying;
+      return { payload: saying.alone ? saying.frames : concatBytes(saying.frames, payload), setBits };
     });
   }
 }
