@@ -26,6 +26,7 @@ import {
   VERSION_1,
 } from "./packet.ts";
 import { isRetryAuthentic } from "./packet_protection.ts";
+import type { PacketOpener } from "./packet_protection.ts";
 import type { PacketSpace } from "./packet_space.ts";
 import type { Path } from "./path.ts";
 import { adoptProbedPath, isStranger, readTraversal, strangerAt } from "./probed_paths.ts";
@@ -121,6 +122,8 @@ export class Receiver {
           continue;
         }
         if (parts.role === "client") {
+          // Authentic it is: its keys are the peer's, be the rest passed over.
+          if (space.opener !== undefined) this.#followPhase(space.opener, now);
           parts.drop("unknown path");
           continue;
         }
@@ -271,18 +274,14 @@ export class Receiver {
     const parts = this.#parts;
     const { opener } = space;
     if (opener === undefined) return;
-    const { packetNumber, payloadStart, payloadEnd, hasReservedBits, isNewPhase, isFirstOfPhase } = opener;
+    const { packetNumber, payloadStart, payloadEnd, hasReservedBits } = opener;
     if (hasReservedBits) throw new TransportError("PROTOCOL_VIOLATION", "Reserved bits are set");
     // RFC 9000 §12.4: a packet has at least one frame.
     if (payloadEnd <= payloadStart) throw new TransportError("PROTOCOL_VIOLATION", "A packet without frames");
     parts.counters.receivedPackets++;
     parts.earlyDial.remainingDatagrams = Infinity;
     if (space.name !== "Application") this.#onLongPacket(space, path, now);
-    if (isNewPhase) parts.keyUpdate.onPeerUpdate();
-    if (isFirstOfPhase) {
-      // RFC 9001 §6.5: not before, even if we initiated it: a peer that has not heard of it goes on in the old phase.
-      parts.timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * parts.loss.ptoMs);
-    }
+    this.#followPhase(opener, now);
     if (path !== parts.paths.active) {
       path.usedSequenceNumber = parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId);
     }
@@ -305,6 +304,14 @@ export class Receiver {
     // RFC 9000 §9.3: only the client's non-probing packet with the largest number moves the connection. Probes count for
     // nothing: on another path they may have been faster.
     if (path !== parts.paths.active && parts.role === "server") followPeer(parts, path, now);
+  }
+
+  /** The packet that was opened last may be of a new key phase: RFC 9001 §6.2. @throws {TransportError} */
+  #followPhase({ isNewPhase, isFirstOfPhase }: PacketOpener, now: number): void {
+    const { keyUpdate, loss, timers } = this.#parts;
+    if (isNewPhase) keyUpdate.onPeerUpdate();
+    // RFC 9001 §6.5: not before, even if we initiated it: a peer that has not heard of it goes on in the old phase.
+    if (isFirstOfPhase) timers.set("keyDiscard", now + KEY_RETENTION_PROBE_TIMEOUTS * loss.ptoMs);
   }
 
   /** What the first authentic Initial and Handshake packets bring with them. */
