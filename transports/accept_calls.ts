@@ -8,6 +8,7 @@
 
 import type { SocketError } from "../io/host.ts";
 import type { Address } from "../protocols/core/address.ts";
+import { equalBytes } from "../protocols/core/bytes.ts";
 import type { LocalCandidate } from "../protocols/core/candidate.ts";
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
@@ -312,6 +313,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     this.#sessions.set(connection, established);
     // Those that it knows already change nothing.
     if (way.tellsAddresses) this.#tellCandidates(connection, now);
+    this.#dropOthers(incoming, pending);
     if (pending !== undefined) this.#settleCall(pending, way, connection);
     for (const other of this.#calls.values()) if (isKeyOf(other.call.remote, peer)) this.#endCall(other);
     if (this.#sessions.size >= this.#reception.maxSessions) this.#reception.listener.setBusy(true, now);
@@ -380,13 +382,22 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     this.#endCall(pending);
   }
 
-  /** The call has become a session: what else its caller began for it is dropped. */
-  #settleCall(pending: PendingCall, winner: AcceptWay, session: QuicConnection): void {
+  /** The caller has chosen: what else it began for the call, or from the same socket through another relay, is dropped. */
+  #dropOthers(chosen: Incoming, pending: PendingCall | undefined): void {
     for (const incoming of this.#handshakes.values()) {
-      if (!this.#ways.some((way) => way.isAttemptOf(pending, incoming))) continue;
-      this.#handshakes.delete(incoming.connection);
-      incoming.connection.abandon();
+      const { connection, token } = incoming;
+      const isOfCall = pending !== undefined && this.#ways.some((way) => way.isAttemptOf(pending, incoming));
+      const isOfTicket = token.length > 0 && equalBytes(token, chosen.token) &&
+        connection.path.remote === chosen.connection.path.remote;
+      if (!isOfCall && !isOfTicket) continue;
+      this.#handshakes.delete(connection);
+      connection.abandon();
     }
+    this.#shell.wakeEndpoint();
+  }
+
+  /** The call has become a session. */
+  #settleCall(pending: PendingCall, winner: AcceptWay, session: QuicConnection): void {
     this.#calls.delete(pending.call.id);
     for (const way of this.#ways) {
       if (way === winner) way.won(pending, session);

@@ -67,6 +67,8 @@ export interface NativeOptions {
   readonly relayToken?: string;
   readonly maxSessions?: number;
   readonly listenerPolicy?: RelayPolicy;
+  /** Relays besides the one, that the listener has an address at. */
+  readonly otherRelays?: number;
   /** Of both peers. Default `quic-native`. */
   readonly transport?: TransportOfWays;
   readonly quic?: Partial<TransportSettings>;
@@ -199,15 +201,16 @@ export class NativeWorld {
     this.listenerKey = keyOf(this.b, seed);
     const token = randomBytes(this.b.random, TOKEN_BYTES);
     const { relayToken, quic, maxSessions = 1, transport = TRANSPORT } = options;
-    const access = {
-      addresses: [this.relay.address],
-      authority: this.relay.address.toString(),
-      certificateSha256: this.relay.certificate.sha256,
+    const others = Array.from({ length: options.otherRelays ?? 0 }, (_, i) => startRelay(net.host(`server ${i + 2}`)));
+    const relays = [this.relay, ...others].map(({ address, certificate }) => ({
+      addresses: [address],
+      authority: address.toString(),
+      certificateSha256: certificate.sha256,
       ...(relayToken === undefined ? {} : { token: relayToken }),
-    };
+    }));
     this.listener = new NativePeer(this.b, { stun: this.stun, identity: this.listenerKey, quic }, (node) => {
       const listener = new RelayedListener({ key: node.identity.publicKey, token });
-      const reception = { listener, patient: false, maxSessions, relays: [access], ticketToken: token };
+      const reception = { listener, patient: false, maxSessions, relays, ticketToken: token };
       return transport.accept(reception, { ...node, relayPolicy: options.listenerPolicy ?? node.relayPolicy });
     });
     this.listener.onConnection = (connection, event): void => {

@@ -171,3 +171,20 @@ Deno.test("auto: by the ticket of a listener at a relay, as fast as quic-native,
     pathAt: Math.round((path?.at ?? NaN) - CALL_AT),
   }, { transport: "quic-native", firstByte: 310, path: "direct", pathAt: 343 });
 });
+
+Deno.test("by a ticket of two relays the second is dialled 50 ms after the first, and leaves nothing at the listener", () => {
+  const world = new NativeWorld({ seed: 1, otherRelays: 1, trace: { keepEvents: true } });
+  world.net.run({ until: CALL_AT });
+  const [first, second] = world.target.addresses.map(String);
+  const caller = world.dial();
+  ok(world.until(() => world.listener.sessions.length > 0, 1000));
+  const { handshakes, halfOpen, connections } = world.listener.machine.tableSizes;
+  // The session, and the connections to two relays.
+  deepStrictEqual({ handshakes, halfOpen, connections }, { handshakes: 0, halfOpen: 0, connections: 3 });
+  world.net.run({ until: CALL_AT + 3000 });
+  strictEqual((world.firstByteAt ?? NaN) - CALL_AT, 310);
+  strictEqual(caller.machine.tableSizes["connections"], 1);
+  const dialledAt = (address: string | undefined): number | undefined =>
+    world.net.trace.events.find(({ packet }) => packet.destination.toString() === address)?.at;
+  deepStrictEqual([dialledAt(first), dialledAt(second)], [CALL_AT, CALL_AT + 50]);
+});
