@@ -313,7 +313,8 @@ export class LossDetection {
 
   /**
    * RFC 9002 §A.10. After it at most `PACKET_THRESHOLD` - 1 packets below the largest acknowledged one are outstanding,
-   * which is why neither this loop nor that over ACK ranges passes over the same packets again and again.
+   * which is why neither this loop nor that over ACK ranges passes over the same packets again and again; but for those
+   * that a faster path or a probe has overtaken, which wait for their acknowledgement or their time: a round trip at most.
    */
   #detectLost(state: SpaceState, now: number): void {
     const outcome = this.#outcome;
