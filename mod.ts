@@ -26,10 +26,10 @@ import type { CandidateProvider } from "./candidates/provider.ts";
 import { serverReflexive as makeServerReflexive } from "./candidates/server_reflexive.ts";
 import type { ServerReflexiveOptions } from "./candidates/server_reflexive.ts";
 import { main } from "./cli/main.ts";
-import { DenoHost } from "./io/deno_host.ts";
 import type { Host } from "./io/host.ts";
 import { systemAuthorities } from "./io/authorities.ts";
 import { resolveServer } from "./io/resolve.ts";
+import { systemHost } from "./io/system_host.ts";
 import { parseAddress } from "./protocols/core/address.ts";
 import { randomBytes } from "./protocols/core/random.ts";
 import { Ed25519PrivateKey } from "./protocols/crypto/ed25519.ts";
@@ -239,7 +239,7 @@ export function memory(name = "memory"): Signaling {
   const known = memoryHubs.get(name);
   if (known !== undefined) return known;
   if (memoryHubs.size >= MAX_MEMORY_HUBS) throw new RangeError(`Cannot make hub "${name}": there are too many`);
-  const host = new DenoHost();
+  const { host } = systemHost();
   const machine = new Hub<MemoryClient>({ stunServers: [], epochMs: host.epochMs });
   const hub = new MemoryHub(machine, { hub: name, now: () => host.now() });
   memoryHubs.set(name, hub);
@@ -368,8 +368,8 @@ const pinnedInMemory = new KnownPeersTable();
 /**
  * Calls a peer and waits until the connection is established and both sides are authenticated.
  *
- * Needs `--allow-net`, `--allow-sys=networkInterfaces` (without it, one socket on every interface) and the runtime flag
- * `--unstable-net`.
+ * Needs `--allow-net` and `--allow-sys=networkInterfaces` (without it, one socket on every interface); with the runtime flag
+ * `--unstable-net` packets are faster.
  *
  * @throws {TypeError} If `peer` is neither ticket nor name, a plugin has no such name, or there is no hub to ask.
  * @throws {DialError} If the call came to nothing; `reason` says why, the message also what to try.

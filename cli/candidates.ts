@@ -6,8 +6,8 @@
 
 import { Driver } from "../io/driver.ts";
 import { sleep } from "../io/sleep.ts";
-import { DenoHost } from "../io/deno_host.ts";
 import { resolveServer } from "../io/resolve.ts";
+import { systemHost } from "../io/system_host.ts";
 import { NatBehaviourTest } from "../candidates/nat_behaviour.ts";
 import type { NatBehaviour } from "../candidates/nat_behaviour.ts";
 import type { Address } from "../protocols/core/address.ts";
@@ -54,7 +54,8 @@ export async function candidates(words: readonly string[], library: Library): Pr
       return found;
     }),
   )).flat();
-  const host = new DenoHost();
+  const { host, note } = systemHost();
+  if (note !== undefined) status.note(note);
   const bases = bindBases(host, { loopbackOnly: loopback });
   const now = host.now();
   const mux = new Mux();

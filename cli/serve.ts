@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DenoHost } from "../io/deno_host.ts";
+import { systemHost } from "../io/system_host.ts";
 import type { Address } from "../protocols/core/address.ts";
 import { scopeOf } from "../protocols/core/address_scope.ts";
 import { DEFAULT_RELAY_LIMITS } from "../service/relay_limits.ts";
@@ -76,7 +76,8 @@ export async function serve(words: readonly string[]): Promise<number> {
   if (statePath !== undefined && relay === undefined) throw new UsageError("--relay-state goes with --relay");
   const interrupted = interruption();
   // A socket for each port, and some for STUN and tunnels; no protocol here has longer datagrams than an Ethernet.
-  const host = new DenoHost({ maxSockets: DEFAULT_RELAY_LIMITS.maxPorts + 256, receiveBufferBytes: 2048 });
+  const { host, note } = systemHost({ maxSockets: DEFAULT_RELAY_LIMITS.maxPorts + 256, receiveBufferBytes: 2048 });
+  if (note !== undefined) status.note(note);
   const relayState = statePath === undefined
     ? undefined
     : await openRelayState(statePath, host.random, host.epochMs + host.now());

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isForeignAllowed } from "./linux_sockets.ts";
+import { isForeignAllowed, NO_FOREIGN_FUNCTIONS } from "./linux_sockets.ts";
 import type { Unavailable } from "./linux_sockets.ts";
 
 const SYMBOLS = {
@@ -41,6 +41,7 @@ export function libcrypto(): LibcryptoFunctions | Unavailable {
 }
 
 function open(): LibcryptoFunctions | Unavailable {
+  if (typeof Deno === "undefined") return NO_FOREIGN_FUNCTIONS;
   if (!isForeignAllowed()) return { reason: "needs --allow-ffi" };
   let reason = `no libcrypto is known for ${Deno.build.os}`;
   for (const name of LIBRARIES[Deno.build.os] ?? []) {

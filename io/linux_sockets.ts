@@ -93,9 +93,12 @@ export interface Unavailable {
   readonly reason: string;
 }
 
+/** Where there is another runtime. */
+export const NO_FOREIGN_FUNCTIONS: Unavailable = { reason: "foreign functions are called under Deno only" };
+
 /** Whether foreign functions may be called without asking anybody. */
 export function isForeignAllowed(): boolean {
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  return typeof Deno !== "undefined" && Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
 let library: LinuxLibrary | Unavailable | undefined;
@@ -107,6 +110,7 @@ export function linuxLibrary(): LinuxLibrary | Unavailable {
 }
 
 function openLibrary(): LinuxLibrary | Unavailable {
+  if (typeof Deno === "undefined") return NO_FOREIGN_FUNCTIONS;
   const { os, arch } = Deno.build;
   if (os !== "linux" || (arch !== "x86_64" && arch !== "aarch64")) {
     return { reason: `made for Linux, not ${os} ${arch}` };

@@ -5,11 +5,11 @@
  * @module
  */
 
-import { DenoHost } from "../io/deno_host.ts";
 import type { Host } from "../io/host.ts";
 import { libcrypto } from "../io/libcrypto.ts";
 import { LinuxHost } from "../io/linux_host.ts";
 import { isForeignAllowed, linuxLibrary } from "../io/linux_sockets.ts";
+import { systemHost } from "../io/system_host.ts";
 import type { AeadBackend, AeadName } from "../protocols/crypto/aead.ts";
 import { fastestAead } from "../protocols/crypto/fastest.ts";
 import { LibcryptoBackend } from "../protocols/crypto/libcrypto_aead.ts";
@@ -52,12 +52,14 @@ let measured: Sealing | undefined;
 /** Opens them. What is not there is done without, and noted. */
 export function openBackends(name: BackendName = "auto"): Backends {
   if (name === "runtime" || (name === "auto" && !isForeignAllowed())) {
-    return { host: new DenoHost(), ...RUNTIME_SEALING, notes: [] };
+    const { host, note } = systemHost();
+    return { host, ...RUNTIME_SEALING, notes: note === undefined ? [] : [note] };
   }
   const notes: string[] = [];
   const sockets = linuxLibrary();
   if ("reason" in sockets) notes.push(`packets go through the runtime's sockets, one by one: ${sockets.reason}`);
-  const host = "reason" in sockets ? new DenoHost() : new LinuxHost();
+  const { host, note } = "reason" in sockets ? systemHost() : { host: new LinuxHost() };
+  if (note !== undefined) notes.push(note);
   const functions = libcrypto();
   if ("reason" in functions) {
     notes.push(`packets are sealed by the runtime: ${functions.reason}`);
