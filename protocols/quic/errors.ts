@@ -51,4 +51,9 @@ export class TransportError extends Error {
     this.code = typeof code === "number" ? code : TRANSPORT_ERROR[code];
     this.frameType = options.frameType;
   }
+
+  /** The same, caused by a frame of this type unless it names one already: RFC 9000 §19.19. */
+  causedBy(frameType: number): TransportError {
+    return this.frameType === undefined ? new TransportError(this.code, this.message, { frameType }) : this;
+  }
 }

@@ -69,6 +69,8 @@ export type CoreFrame =
     /** Whether the application closed (type 0x1d), and not the transport. */
     readonly isApplication: boolean;
     readonly code: number;
+    /** Type of the frame at fault; 0 where none is known, and in what the application says. */
+    readonly frameType: number;
     readonly reason: Uint8Array;
   }
   | { readonly type: "HANDSHAKE_DONE" }
@@ -214,7 +216,7 @@ export class FrameDecoder {
     const reader = this.#reader;
     if (reader.remaining === 0) return undefined;
     try {
-      const type = reader.peek() < 0x40 ? reader.uint8() : readVarint(reader);
+      const type = reader.peek() < 0x40 ? reader.uint8() : this.#readLongType(reader);
       this.#frameType = type;
       const rule = this.#rule = FRAME_RULES[type];
       if (rule === undefined) return this.#decodeExtension(type, reader);
@@ -227,6 +229,12 @@ export class FrameDecoder {
       if (error instanceof TruncatedError) throw this.#malformed("frame is truncated");
       throw error;
     }
+  }
+
+  /** A type of more than one byte, which may be cut: then the frame at fault has none that is known (RFC 9000 §19.19). */
+  #readLongType(reader: Reader): number {
+    this.#frameType = 0;
+    return readVarint(reader);
   }
 
   #decodeExtension(type: number, reader: Reader): Frame {
@@ -286,8 +294,8 @@ export class FrameDecoder {
       case "CONNECTION_CLOSE": {
         const isApplication = type === 0x1d;
         const code = readVarint(reader);
-        if (!isApplication) readVarint(reader); // The type of the frame at fault is for people who debug the peer.
-        return { type: name, isApplication, code, reason: reader.bytes(readVarint(reader)) };
+        const frameType = isApplication ? 0 : readVarint(reader);
+        return { type: name, isApplication, code, frameType, reason: reader.bytes(readVarint(reader)) };
       }
       case "HANDSHAKE_DONE":
         return HANDSHAKE_DONE;

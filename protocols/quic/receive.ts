@@ -33,6 +33,7 @@ import { adoptProbedPath, isStranger, readTraversal, strangerAt } from "./probed
 import { discardSpace, onAck } from "./recovery.ts";
 import { onChallengeElsewhere } from "./retreat.ts";
 import { drain, finish } from "./termination.ts";
+import { varintBytes } from "./varint.ts";
 
 /** RFC 9001 §6.5: how long keys of the previous phase are kept for packets that were reordered. */
 const KEY_RETENTION_PROBE_TIMEOUTS = 3;
@@ -275,10 +276,11 @@ export class Receiver {
     const { opener } = space;
     if (opener === undefined) return;
     const { packetNumber, payloadStart, payloadEnd, hasReservedBits } = opener;
+    // It counts whatever is wrong with it: an endpoint forgets connections whose first packet does not open.
+    parts.counters.receivedPackets++;
     if (hasReservedBits) throw new TransportError("PROTOCOL_VIOLATION", "Reserved bits are set");
     // RFC 9000 §12.4: a packet has at least one frame.
     if (payloadEnd <= payloadStart) throw new TransportError("PROTOCOL_VIOLATION", "A packet without frames");
-    parts.counters.receivedPackets++;
     parts.earlyDial.remainingDatagrams = Infinity;
     if (space.name !== "Application") this.#onLongPacket(space, path, now);
     this.#followPhase(opener, now);
@@ -289,11 +291,16 @@ export class Receiver {
     frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
     let isAckEliciting = false;
     let isProbing = true;
-    for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
-      isAckEliciting ||= frames.isAckEliciting;
-      isProbing &&= frames.isProbing;
-      this.#handleFrame(frame, space, path, now);
-      if (!parts.state.isOpen) return;
+    try {
+      for (let frame = frames.next(); frame !== undefined; frame = frames.next()) {
+        isAckEliciting ||= frames.isAckEliciting;
+        isProbing &&= frames.isProbing;
+        this.#handleFrame(frame, space, path, now);
+        if (!parts.state.isOpen) return;
+      }
+    } catch (error) {
+      // RFC 9000 §19.19: the peer is told which frame it was.
+      throw error instanceof TransportError ? error.causedBy(frames.frameType) : error;
     }
     space.received.onReceived(packetNumber, isAckEliciting, now);
     parts.idle.onReceived(now);
@@ -423,9 +430,10 @@ export class Receiver {
   /** RFC 9221 §3, §4. */
   #handleDatagramFrame(data: Uint8Array): void {
     const { settings, datagrams } = this.#parts;
-    // Type and length are part of what is limited.
-    if (data.length + 1 > settings.maxDatagramFrameBytes) {
-      throw new TransportError("PROTOCOL_VIOLATION", "A DATAGRAM frame larger than allowed", { frameType: 0x30 });
+    // Type and length are part of what is limited; 0x30 has no length.
+    const headerBytes = this.#frames.frameType === 0x30 ? 1 : 1 + varintBytes(data.length);
+    if (headerBytes + data.length > settings.maxDatagramFrameBytes) {
+      throw new TransportError("PROTOCOL_VIOLATION", "A DATAGRAM frame larger than allowed");
     }
     datagrams.onDatagram(data);
   }

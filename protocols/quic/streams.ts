@@ -201,7 +201,7 @@ export class Streams {
 
   /** STREAM. The data is copied. */
   onStream(streamId: number, offset: number, data: Uint8Array, fin: boolean): void {
-    const stream = this.#receivable(streamId, 0x08);
+    const stream = this.#receivable(streamId);
     const receiving = stream?.receiving;
     // Of a stream that is forgotten all has been counted: its final size was known.
     if (stream === undefined || receiving === undefined) return;
@@ -214,7 +214,7 @@ export class Streams {
 
   /** RESET_STREAM. */
   onResetStream(streamId: number, code: number, finalSize: number): void {
-    const stream = this.#receivable(streamId, 0x04);
+    const stream = this.#receivable(streamId);
     const receiving = stream?.receiving;
     if (stream === undefined || receiving === undefined) return;
     const wasReset = receiving.state === "ResetRecvd" || receiving.state === "ResetRead";
@@ -230,7 +230,7 @@ export class Streams {
 
   /** STOP_SENDING: the sending part is reset in answer, with the same code (RFC 9000 §3.5). */
   onStopSending(streamId: number, code: number): void {
-    const stream = this.#sendable(streamId, 0x05);
+    const stream = this.#sendable(streamId);
     if (stream?.sending === undefined || !stream.sending.reset(code)) return;
     this.#schedule.addControl(stream);
     stream.stoppedCode = code;
@@ -245,7 +245,7 @@ export class Streams {
 
   /** MAX_STREAM_DATA. */
   onMaxStreamData(streamId: number, maximum: number): void {
-    const stream = this.#sendable(streamId, 0x11);
+    const stream = this.#sendable(streamId);
     if (stream?.sending === undefined || !stream.sending.credit.raise(maximum)) return;
     this.#schedule.addData(stream);
   }
@@ -257,7 +257,7 @@ export class Streams {
 
   /** STREAM_DATA_BLOCKED: the limit is raised by what is read, but the stream exists from now on (RFC 9000 §3.2). */
   onStreamDataBlocked(streamId: number): void {
-    this.#receivable(streamId, 0x15);
+    this.#receivable(streamId);
   }
 
   // What is to be sent.
@@ -415,22 +415,22 @@ export class Streams {
   }
 
   /** The stream of a frame that says something of the peer's sending; `undefined` if it is forgotten. */
-  #receivable(streamId: number, frameType: number): Stream | undefined {
+  #receivable(streamId: number): Stream | undefined {
     if (initiatorOf(streamId) === this.#role && directionalityOf(streamId) === "unidirectional") {
-      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} is for us to send on`, { frameType });
+      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} is for us to send on`);
     }
-    return this.#lookUp(streamId, frameType);
+    return this.#lookUp(streamId);
   }
 
   /** The stream of a frame that says something of our sending; `undefined` if it is forgotten. */
-  #sendable(streamId: number, frameType: number): Stream | undefined {
+  #sendable(streamId: number): Stream | undefined {
     if (initiatorOf(streamId) !== this.#role && directionalityOf(streamId) === "unidirectional") {
-      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} is for the peer to send on`, { frameType });
+      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} is for the peer to send on`);
     }
-    return this.#lookUp(streamId, frameType);
+    return this.#lookUp(streamId);
   }
 
-  #lookUp(streamId: number, frameType: number): Stream | undefined {
+  #lookUp(streamId: number): Stream | undefined {
     const known = this.#table.get(streamId);
     if (known !== undefined) return known;
     const directionality = directionalityOf(streamId);
@@ -439,13 +439,11 @@ export class Streams {
     if (initiatorOf(streamId) === this.#role) {
       if (index < counts.localOpened) return undefined;
       // RFC 9000 §19.4, §19.5, §19.8, §19.10: only we open it.
-      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} has not been opened`, { frameType });
+      throw new TransportError("STREAM_STATE_ERROR", `Stream ${streamId} has not been opened`);
     }
     if (index < counts.remoteOpened) return undefined;
     if (index >= counts.remoteMaximum) {
-      throw new TransportError("STREAM_LIMIT_ERROR", `Stream ${streamId}, with a limit of ${counts.remoteMaximum}`, {
-        frameType,
-      });
+      throw new TransportError("STREAM_LIMIT_ERROR", `Stream ${streamId}, with a limit of ${counts.remoteMaximum}`);
     }
     // RFC 9000 §3.2: it opens all of its type with lower numbers.
     const initiator = initiatorOf(streamId);

@@ -213,10 +213,11 @@ function decode(reader: Reader, sender: Role): TransportParameters {
     seen.add(id);
     switch (row.kind) {
       case "number": {
-        const number = Number(readVarint62(value));
-        if (number < (row.minimum ?? 0) || number > (row.maximum ?? Infinity)) throw invalid(`${row.key} is ${number}`);
-        // Exact until here, so that a count of streams above 2^60 shows; now saturated like every other varint.
-        parameters[row.key] = Math.min(number, Number.MAX_SAFE_INTEGER);
+        const { minimum = 0, maximum = Infinity } = row;
+        const exact = readVarint62(value);
+        // Compared as it is, so that 2^60 + 1 streams show; kept saturated like every other varint.
+        if (exact < minimum || exact > maximum) throw invalid(`${row.key} is ${exact}`);
+        parameters[row.key] = Math.min(Number(exact), Number.MAX_SAFE_INTEGER);
         break;
       }
       case "flag":

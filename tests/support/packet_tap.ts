@@ -34,13 +34,17 @@ export interface TappedPacket {
 }
 
 interface Keys {
-  readonly opener: PacketOpener;
-  readonly sealer: PacketSealer;
+  /** With each suite that the secret may be for, until a packet has shown which. */
+  candidates: readonly { readonly opener: PacketOpener; readonly sealer: PacketSealer }[];
   largest: number;
 }
 
-/** What 1-RTT and Handshake packets of our own two ends are sealed with. */
-const SUITE: ProtectionSuite = CIPHER_SUITES.TLS_CHACHA20_POLY1305_SHA256;
+/** A packet that was opened is sealed again: with another payload, and perhaps bits of its first byte set. */
+export interface Rewritten {
+  readonly payload: Uint8Array;
+  /** Default 0. */
+  readonly setBits?: number;
+}
 
 /** One direction of one connection. */
 export class PacketTap {
@@ -56,23 +60,36 @@ export class PacketTap {
   onFirstInitial(bytes: Uint8Array): void {
     if (this.#keys.has("Initial")) return;
     const { destinationConnectionId } = this.#read(bytes, 0);
-    const secret = deriveInitialSecrets(destinationConnectionId)[this.#sender];
-    this.#keys.set("Initial", keysOf(INITIAL_SUITE, secret));
+    this.#setInitialKeys(destinationConnectionId);
+  }
+
+  /** A datagram of the server came by: a Retry has other Initial keys made (RFC 9001 §5.2). */
+  onServerDatagram(bytes: Uint8Array): void {
+    if (((bytes[0] ?? 0) & 0xf0) !== 0xf0) return;
+    const { type, sourceConnectionId } = this.#read(bytes, 0);
+    if (type === "Retry") this.#setInitialKeys(sourceConnectionId);
+  }
+
+  #setInitialKeys(connectionId: Uint8Array): void {
+    const secret = deriveInitialSecrets(connectionId)[this.#sender];
+    this.#keys.set("Initial", keysOf([INITIAL_SUITE], secret));
   }
 
   /** A line of the key log of either end. */
   onSecret(label: string, secret: Uint8Array): void {
     const side = this.#sender.toUpperCase();
-    if (label === `${side}_HANDSHAKE_TRAFFIC_SECRET`) this.#keys.set("Handshake", keysOf(SUITE, secret));
-    else if (label === `${side}_TRAFFIC_SECRET_0`) this.#keys.set("1-RTT", keysOf(SUITE, secret));
+    const suites = Object.values(CIPHER_SUITES).filter(({ hash }) => SECRET_BYTES[hash] === secret.length);
+    if (label === `${side}_HANDSHAKE_TRAFFIC_SECRET`) this.#keys.set("Handshake", keysOf(suites, secret));
+    else if (label === `${side}_TRAFFIC_SECRET_0`) this.#keys.set("1-RTT", keysOf(suites, secret));
   }
 
   /** The packets of a datagram that there are keys for. */
   open(datagram: Uint8Array): TappedPacket[] {
     const packets: TappedPacket[] = [];
     this.#forEach(datagram.slice(), (bytes, type, keys) => {
-      if (keys === undefined || type === undefined) return;
-      const { payloadStart, payloadEnd, packetNumber } = keys.opener;
+      const opener = keys?.candidates[0]?.opener;
+      if (opener === undefined || type === undefined) return;
+      const { payloadStart, payloadEnd, packetNumber } = opener;
       packets.push({ type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) });
     });
     return packets;
@@ -83,20 +100,27 @@ export class PacketTap {
    *
    * @param change Returns the new payload of a packet, or `undefined` to leave it.
    */
-  rewrite(datagram: Uint8Array, change: (packet: TappedPacket) => Uint8Array | undefined): Uint8Array {
+  rewrite(datagram: Uint8Array, change: (packet: TappedPacket) => Uint8Array | Rewritten | undefined): Uint8Array {
     const parts: Uint8Array[] = [];
     this.#forEach(datagram.slice(), (bytes, type, keys) => {
       const { start, end } = this.#header;
       const untouched = datagram.slice(start, end);
       parts.push(untouched);
-      if (keys === undefined || type === undefined) return;
-      const { payloadStart, payloadEnd, packetNumber } = keys.opener;
+      const opened = keys?.candidates[0];
+      if (opened === undefined || type === undefined) return;
+      const { payloadStart, payloadEnd, packetNumber } = opened.opener;
       const packet = { type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) };
-      const payload = change(packet);
-      if (payload === undefined) return;
-      const headerBytes = payloadStart - start;
-      const numberBytes = payloadStart - this.#header.payloadStart;
-      const sealed = concatBytes(bytes.subarray(start, payloadStart), payload, new Uint8Array(TAG_BYTES));
+      const changed = change(packet);
+      if (changed === undefined) return;
+      const { payload, setBits = 0 }: Rewritten = changed instanceof Uint8Array ? { payload: changed } : changed;
+      const numberAt = this.#header.payloadStart;
+      // The longest, as header protection takes its sample 4 bytes behind (RFC 9001 §5.4.2): a payload may be empty.
+      const numberBytes = 4;
+      const number = new Uint8Array(numberBytes);
+      new DataView(number.buffer).setUint32(0, packetNumber);
+      const headerBytes = numberAt - start + numberBytes;
+      const sealed = concatBytes(bytes.subarray(start, numberAt), number, payload, new Uint8Array(TAG_BYTES));
+      sealed[0]! |= setBits | (numberBytes - 1);
       if (type !== "1-RTT") {
         // The Length of a long header is two bytes of ours, in front of the packet number.
         const length = numberBytes + payload.length + TAG_BYTES;
@@ -104,7 +128,7 @@ export class PacketTap {
         sealed[lengthAt] = 0x40 | (length >> 8);
         sealed[lengthAt + 1] = length & 0xff;
       }
-      keys.sealer.seal(
+      opened.sealer.seal(
         sealed,
         0,
         headerBytes - numberBytes,
@@ -122,8 +146,10 @@ export class PacketTap {
       const { type, start, payloadStart, end } = this.#read(bytes, at);
       const known = type === "Initial" || type === "Handshake" || type === "1-RTT" ? type : undefined;
       const keys = known === undefined ? undefined : this.#keys.get(known);
-      if (keys?.opener.open(bytes, start, payloadStart, end, keys.largest) === true) {
-        keys.largest = Math.max(keys.largest, keys.opener.packetNumber);
+      const fitting = keys?.candidates.find(({ opener }) => opener.open(bytes, start, payloadStart, end, keys.largest));
+      if (keys !== undefined && fitting !== undefined) {
+        keys.candidates = [fitting];
+        keys.largest = Math.max(keys.largest, fitting.opener.packetNumber);
         each(bytes, known, keys);
       } else {
         each(bytes, undefined);
@@ -139,12 +165,14 @@ export class PacketTap {
   }
 }
 
-function keysOf(suite: ProtectionSuite, secret: Uint8Array): Keys {
-  return {
+const SECRET_BYTES = { "SHA-256": 32, "SHA-384": 48 } as const;
+
+function keysOf(suites: readonly ProtectionSuite[], secret: Uint8Array): Keys {
+  const candidates = suites.map((suite) => ({
     opener: new PacketOpener(NODE_AEAD_BACKEND, suite, secret),
     sealer: new PacketSealer(NODE_AEAD_BACKEND, suite, secret),
-    largest: -1,
-  };
+  }));
+  return { candidates, largest: -1 };
 }
 
 /** The frames of a packet, those of all extensions among them. Bytes in them are views of the payload. */

@@ -94,11 +94,11 @@ const SAMPLES: readonly (readonly [Uint8Array, Record<string, unknown>])[] = [
   [written((w) => write.writePathResponse(w, eight)), { type: "PATH_RESPONSE", data: eight }],
   [
     written((w) => write.writeConnectionClose(w, { isApplication: false, code: 10, frameType: 6, reason: text })),
-    { type: "CONNECTION_CLOSE", isApplication: false, code: 10, reason: text },
+    { type: "CONNECTION_CLOSE", isApplication: false, code: 10, frameType: 6, reason: text },
   ],
   [
     written((w) => write.writeConnectionClose(w, { isApplication: true, code: 10, frameType: 6, reason: text })),
-    { type: "CONNECTION_CLOSE", isApplication: true, code: 10, reason: text },
+    { type: "CONNECTION_CLOSE", isApplication: true, code: 10, frameType: 0, reason: text },
   ],
   [written((w) => write.writeHandshakeDone(w)), { type: "HANDSHAKE_DONE" }],
   [written((w) => write.writeDatagram(w, text)), { type: "DATAGRAM", data: text }],
