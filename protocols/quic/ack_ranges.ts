@@ -8,14 +8,17 @@
 /** Ranges remembered. Beyond it the lowest is forgotten, and what lies at or below it counts as received already. */
 export const MAX_ACK_RANGES = 64;
 
+/** Ranges there is room for at first: most connections never have more. */
+const FIRST_ACK_RANGES = 4;
+
 /** Ack-eliciting packets after which an acknowledgement is sent at once: RFC 9000 §13.2.2. */
 const ACK_ELICITING_THRESHOLD = 2;
 
 /** A bounded set of packet numbers as ranges, ascending. */
 export class AckRanges {
   // Range i is [#smallest[i], #largest[i]]; there is a gap of at least one number between two ranges.
-  readonly #smallest = new Float64Array(MAX_ACK_RANGES);
-  readonly #largest = new Float64Array(MAX_ACK_RANGES);
+  #smallest = new Float64Array(FIRST_ACK_RANGES);
+  #largest = new Float64Array(FIRST_ACK_RANGES);
   #count = 0;
   /** Numbers below it are no longer told apart: all count as received. */
   #floor = 0;
@@ -109,6 +112,10 @@ export class AckRanges {
       this.#removeAt(0);
       index--;
     }
+    if (this.#count === this.#smallest.length) {
+      this.#smallest = twiceAsLong(this.#smallest);
+      this.#largest = twiceAsLong(this.#largest);
+    }
     this.#smallest.copyWithin(index + 1, index, this.#count);
     this.#largest.copyWithin(index + 1, index, this.#count);
     this.#smallest[index] = packetNumber;
@@ -121,6 +128,12 @@ export class AckRanges {
     this.#largest.copyWithin(index, index + 1, this.#count);
     this.#count--;
   }
+}
+
+function twiceAsLong(numbers: Float64Array): Float64Array<ArrayBuffer> {
+  const longer = new Float64Array(2 * numbers.length);
+  longer.set(numbers);
+  return longer;
 }
 
 /** How a space acknowledges. */

@@ -11,17 +11,23 @@ import { TransportError } from "./errors.ts";
 /** IDs of ours that the peer may hold at once, whatever it allows: what probing a few paths needs. */
 export const MAX_LOCAL_CONNECTION_IDS = 4;
 
-/** A connection ID with its reset token. */
+/** A connection ID of ours. Its reset token is made of it when it is said. */
 export interface IssuedConnectionId {
   readonly sequenceNumber: number;
   readonly connectionId: Uint8Array;
+}
+
+/** What NEW_CONNECTION_ID says. */
+export interface ConnectionIdWithToken extends IssuedConnectionId {
   readonly statelessResetToken: Uint8Array;
 }
 
 /** Who hands out connection IDs and routes by them: the endpoint. */
 export interface ConnectionIdRegistry {
-  /** A fresh ID that routes to the connection, and its reset token. */
-  issue(): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  /** A fresh ID that routes to the connection. */
+  issue(): Uint8Array;
+  /** The reset token of an ID: RFC 9000 §10.3.2. */
+  tokenOf(connectionId: Uint8Array): Uint8Array;
   /** Packets with this ID are no longer the connection's. */
   retire(connectionId: Uint8Array): void;
 }
@@ -43,12 +49,12 @@ export class LocalConnectionIds {
    */
   constructor(
     registry: ConnectionIdRegistry,
-    first: { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array },
+    first: Uint8Array,
     maximum: number = MAX_LOCAL_CONNECTION_IDS,
   ) {
     this.#registry = registry;
     this.#maximum = maximum;
-    this.#active = [{ sequenceNumber: 0, ...first }];
+    this.#active = [{ sequenceNumber: 0, connectionId: first }];
   }
 
   /** Those that are valid, the oldest first. */
@@ -68,10 +74,9 @@ export class LocalConnectionIds {
   }
 
   /** The one that goes into the preferred_address of a server: RFC 9000 §5.1.1. To be called before all others. */
-  issuePreferred(): IssuedConnectionId {
-    const id: IssuedConnectionId = { sequenceNumber: this.#nextSequenceNumber++, ...this.#registry.issue() };
-    this.#active.push(id);
-    return id;
+  issuePreferred(): ConnectionIdWithToken {
+    const id = this.#issue();
+    return { ...id, statelessResetToken: this.#registry.tokenOf(id.connectionId) };
   }
 
   /** The next NEW_CONNECTION_ID to send, left where it is. */
@@ -80,8 +85,9 @@ export class LocalConnectionIds {
   }
 
   /** The next NEW_CONNECTION_ID was put into a packet. */
-  takePending(): IssuedConnectionId | undefined {
-    return this.#pending.shift();
+  takePending(): ConnectionIdWithToken | undefined {
+    const id = this.#pending.shift();
+    return id === undefined ? undefined : { ...id, statelessResetToken: this.#registry.tokenOf(id.connectionId) };
   }
 
   /** A packet with NEW_CONNECTION_ID was lost: it is said again if it still holds, RFC 9000 §13.3. */
@@ -120,10 +126,14 @@ export class LocalConnectionIds {
 
   #replenish(): void {
     while (this.#active.length < this.#limit) {
-      const id: IssuedConnectionId = { sequenceNumber: this.#nextSequenceNumber++, ...this.#registry.issue() };
-      this.#active.push(id);
-      this.#pending.push(id);
+      this.#pending.push(this.#issue());
     }
+  }
+
+  #issue(): IssuedConnectionId {
+    const id = { sequenceNumber: this.#nextSequenceNumber++, connectionId: this.#registry.issue() };
+    this.#active.push(id);
+    return id;
   }
 }
 

@@ -59,7 +59,7 @@ export interface ConnectionSetup {
   readonly random: Random;
   readonly host: ConnectionHost;
   /** Our first connection ID, already routed here. */
-  readonly local: { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  readonly local: Uint8Array;
   /** Destination Connection ID of the client's first Initial: drawn on a client, received on a server. */
   readonly originalDestinationId: Uint8Array;
   /** On a server: Source Connection ID of the client's first Initial. */
@@ -116,7 +116,7 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
     random,
     origin: {
       originalDestinationId: setup.originalDestinationId,
-      sourceId: setup.local.connectionId,
+      sourceId: setup.local,
       peerSourceId: setup.peerSourceId,
       retrySourceId: undefined,
       token: setup.token ?? new Uint8Array(0),
@@ -177,7 +177,7 @@ function ourTransportParameters(setup: ConnectionSetup, others: Partial<Transpor
       ? {
         originalDestinationConnectionId: setup.beforeRetryId ?? setup.originalDestinationId,
         ...(setup.beforeRetryId === undefined ? {} : { retrySourceConnectionId: setup.originalDestinationId }),
-        statelessResetToken: local.statelessResetToken,
+        statelessResetToken: setup.host.tokenOf(local),
       }
       : {}),
     maxIdleTimeoutMs: transport.idleTimeoutMs,
@@ -190,7 +190,7 @@ function ourTransportParameters(setup: ConnectionSetup, others: Partial<Transpor
     maxAckDelayMs: transport.maxAckDelayMs,
     disableActiveMigration: transport.disableActiveMigration,
     activeConnectionIdLimit: remoteIdLimit(transport),
-    initialSourceConnectionId: local.connectionId,
+    initialSourceConnectionId: local,
     maxDatagramFrameSize: transport.maxDatagramFrameBytes,
     ...others,
   });

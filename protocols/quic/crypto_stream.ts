@@ -16,6 +16,8 @@ export const MAX_CRYPTO_BUFFER_BYTES = 65_536;
 /** A CRYPTO frame smaller than this is not worth its header. */
 const MIN_CRYPTO_DATA_BYTES = 1;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** A range of bytes that a packet carries. */
 export interface CryptoRange {
   readonly type: "CRYPTO";
@@ -27,7 +29,7 @@ export interface CryptoRange {
 
 /** What TLS wants sent. Everything is kept until the space is discarded. */
 export class CryptoSendStream {
-  #data: Uint8Array = new Uint8Array(0);
+  #data: Uint8Array = NO_BYTES;
   readonly #toSend: RangeSet = new RangeSet();
   readonly #acknowledged: RangeSet = new RangeSet();
 
@@ -39,6 +41,13 @@ export class CryptoSendStream {
     whole.set(data, offset);
     this.#data = whole;
     this.#toSend.add(offset, whole.length);
+  }
+
+  /** The space is discarded: nothing of it is sent again. */
+  close(): void {
+    this.#data = NO_BYTES;
+    this.#toSend.clear();
+    this.#acknowledged.clear();
   }
 
   /** Whether bytes wait to be sent. */
@@ -92,7 +101,7 @@ export class CryptoSendStream {
 
 /** What the peer's TLS sent, put in order. */
 export class CryptoReceiveStream {
-  #buffer: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array = NO_BYTES;
   /** Offset in the stream of the first byte of the buffer: everything below was read. */
   #readOffset = 0;
   readonly #received: RangeSet = new RangeSet();
@@ -127,10 +136,16 @@ export class CryptoReceiveStream {
     if (this.#received.count === 0 || this.#received.firstStart !== this.#readOffset) return undefined;
     const length = this.#received.firstEnd - this.#readOffset;
     const data = this.#buffer.slice(0, length);
-    this.#buffer = this.#buffer.slice(length);
+    this.#buffer = length === this.#buffer.length ? NO_BYTES : this.#buffer.slice(length);
     this.#readOffset += length;
     this.#received.removeBelow(this.#readOffset);
     return data;
+  }
+
+  /** The space is discarded: nothing more comes. */
+  close(): void {
+    this.#buffer = NO_BYTES;
+    this.#received.clear();
   }
 
   /** Whether bytes wait behind a gap. */

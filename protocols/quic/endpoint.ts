@@ -22,6 +22,7 @@ import { QuicConnection } from "./connection.ts";
 import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { DropReason, EndpointEvent } from "./events.ts";
 import { Fifo } from "./fifo.ts";
+import { HalfOpenHandshakes, provenSource } from "./half_open.ts";
 import { ProbeBudget } from "./nat_traversal/probe_budget.ts";
 import { CONNECTION_ID_BYTES, MIN_INITIAL_DATAGRAM_BYTES, PacketHeader, writeVersionNegotiation } from "./packet.ts";
 import { MAX_PATHS } from "./paths.ts";
@@ -48,8 +49,10 @@ class Entry implements ConnectionHost {
   isReady = false;
   /** Waits in the list of connections with events. */
   isEventful = false;
-  /** Counts towards the limit of handshakes. */
+  /** Counts towards the limit of handshakes: until its own is complete, or nothing is left of it. */
   isHalfOpen = false;
+  /** Whose share of them it counts towards, if the address was proven when it began. */
+  source: string | undefined;
   /** On a server: key of the client's first connection ID in the table of Initials. */
   initialKey: string | undefined;
   /** Addresses it is found by when a stateless reset comes in. */
@@ -59,8 +62,12 @@ class Entry implements ConnectionHost {
     this.#endpoint = endpoint;
   }
 
-  issue(): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array } {
+  issue(): Uint8Array {
     return this.#endpoint.issue(this);
+  }
+
+  tokenOf(connectionId: Uint8Array): Uint8Array {
+    return this.#endpoint.tokenOf(connectionId);
   }
 
   retire(connectionId: Uint8Array): void {
@@ -82,7 +89,8 @@ class Entry implements ConnectionHost {
 
 /** What an entry asks of its endpoint. */
 interface EntryOwner {
-  issue(entry: Entry): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array };
+  issue(entry: Entry): Uint8Array;
+  tokenOf(connectionId: Uint8Array): Uint8Array;
   retire(connectionId: Uint8Array): void;
   wake(entry: Entry): void;
   newToken(remote: Address): Uint8Array | undefined;
@@ -120,7 +128,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   readonly #sendBuffer = new Uint8Array(MAX_RUN_DATAGRAMS * MAX_UDP_PAYLOAD_BYTES);
   readonly #receiveBuffer = new Uint8Array(65_536);
   readonly #header = new PacketHeader();
-  #halfOpen = 0;
+  readonly #halfOpen: HalfOpenHandshakes;
   /** When the latest datagram came in. */
   #receivedAt = 0;
   #resetsFrom = -Infinity;
@@ -143,10 +151,12 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     this.#probeBudget = config.probeBudget ?? new ProbeBudget();
     this.#routes = new Routes(random, config.resetKey ?? randomBytes(random, 32));
     const { maxAdmittedAddresses: maxAddresses, maxAdmittedTokens: maxTokens } = config;
+    this.#halfOpen = new HalfOpenHandshakes(config.maxHalfOpenConnections);
     this.#admissions = new AdmissionList({ maxAddresses, maxTokens }, random);
     this.#validator = new AddressValidator(config.server?.addressValidation, config.aead, random);
     this.#owner = {
       issue: (entry) => this.#routes.issue(entry),
+      tokenOf: (connectionId) => this.#routes.tokenOf(connectionId),
       retire: (connectionId) => this.#routes.retire(connectionId),
       wake: (entry) => this.#wake(entry),
       newToken: (remote) => this.#validator.newToken(remote, this.#receivedAt),
@@ -176,7 +186,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
       routes: this.#routes.count,
       initials: this.#initials.size,
       remotes: this.#byRemote.size,
-      halfOpen: this.#halfOpen,
+      halfOpen: this.#halfOpen.count,
+      halfOpenSources: this.#halfOpen.sources,
       deadlines: this.#deadlines.size,
       ready: this.#ready.count,
       eventful: this.#eventful.count,
@@ -330,24 +341,29 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
 
   /** An Initial of nobody we know: RFC 9000 §5.2.2. */
   #accept(header: PacketHeader, lengthBytes: number, from: Datagram, now: number): void {
-    const { server, maxConnections, maxHalfOpenConnections } = this.#config;
+    const { server, maxConnections } = this.#config;
     if (server === undefined) return this.#drop("not a server");
-    const isAdmitted = this.#isAdmitted(from.remote, now) || this.#admissions.hasToken(header.token, now);
+    const isTokenKnown = this.#admissions.hasToken(header.token, now);
+    const isAdmitted = isTokenKnown || this.#isAdmitted(from.remote, now);
     if (!isAdmitted && header.token.length === 0) return this.#drop("not admitted");
     if (lengthBytes < MIN_INITIAL_DATAGRAM_BYTES) return this.#drop("Initial is too small"); // RFC 9000 §14.1
     if (header.destinationConnectionId.length < MIN_INITIAL_CONNECTION_ID_BYTES) {
       return this.#drop("Initial connection ID is too short");
     }
     if (this.#entries.size >= maxConnections) return this.#drop("too many connections");
-    const isUnderLoad = this.#halfOpen >= maxHalfOpenConnections / 2;
-    const verdict = this.#validator.judge(header, from.remote, { isAdmitted, isUnderLoad }, now);
+    const isUnderLoad = this.#halfOpen.isUnderLoad(now);
+    const verdict = this.#validator.judge(header, from.remote, { isAdmitted, isTokenKnown, isUnderLoad }, now);
     if (verdict.type === "retry") {
       this.#drop("Retry sent");
       return this.#answer({ base: from.base, remote: from.remote, payload: verdict.packet });
     }
     if (!verdict.isAdmitted) return this.#drop("not admitted");
-    if (this.#halfOpen >= maxHalfOpenConnections) return this.#drop("too many handshakes");
+    // RFC 9000 §8.1.3 has such a client told, which takes a connection: not while there are too many of them.
+    if (verdict.isInvalid && isUnderLoad) return this.#drop("token is invalid");
+    const source = verdict.isAddressProven ? provenSource(from.remote) : undefined;
+    if (!this.#halfOpen.hasPlace(source)) return this.#drop("too many handshakes");
     const entry = new Entry(this.#owner);
+    entry.source = source;
     const originalDestinationId = header.destinationConnectionId.slice();
     const { token, isAddressProven, beforeRetryId, isInvalid } = verdict;
     const { tunnelTransport = server.transport } = server;
@@ -372,6 +388,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     if (connection.stats.receivedPackets === 0) {
       // Anybody can send something that looks like an Initial; nothing is said and nothing remembered.
       this.#drop("Initial does not open");
+      this.#halfOpen.onUnopened(now);
       connection.abandon();
       while (connection.pollEvent() !== undefined);
       this.#remove(entry);
@@ -400,7 +417,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
         now,
       );
     } catch (error) {
-      this.#routes.retire(local.connectionId);
+      this.#routes.retire(local);
       throw error;
     }
     entry.deadline = this.#deadlines.entry(entry);
@@ -408,7 +425,7 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     this.#addRemote(entry, setup.remote);
     if (setup.role === "server") {
       entry.isHalfOpen = true;
-      this.#halfOpen++;
+      this.#halfOpen.begin(entry.source);
     }
     this.#wake(entry);
     return entry.connection;
@@ -472,10 +489,8 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
   #settle(entry: Entry): void {
     const { connection, deadline } = entry;
     if (connection === undefined || deadline === undefined) return;
-    if (entry.isHalfOpen && connection.state !== "handshaking") {
-      entry.isHalfOpen = false;
-      this.#halfOpen--;
-    }
+    // What fails before counts until it is forgotten: it takes as much room as one that goes on.
+    if (connection.isEstablished) this.#endHalfOpen(entry);
     if (connection.state === "drained") this.#remove(entry);
     else this.#deadlines.set(deadline, connection.pollTimeout());
   }
@@ -484,13 +499,16 @@ export class QuicEndpoint implements Machine<EndpointEvent> {
     this.#entries.delete(entry);
     if (entry.deadline !== undefined) this.#deadlines.set(entry.deadline, undefined);
     entry.deadline = undefined;
-    if (entry.isHalfOpen) {
-      entry.isHalfOpen = false;
-      this.#halfOpen--;
-    }
+    this.#endHalfOpen(entry);
     if (entry.initialKey !== undefined) this.#initials.delete(entry.initialKey);
     entry.initialKey = undefined;
     for (const remote of entry.remotes) this.#removeRemote(entry, remote);
+  }
+
+  #endHalfOpen(entry: Entry): void {
+    if (!entry.isHalfOpen) return;
+    entry.isHalfOpen = false;
+    this.#halfOpen.end(entry.source);
   }
 
   #removeRemote(entry: Entry, remote: Address): void {

@@ -240,6 +240,7 @@ export class LossDetection {
   discard(space: PacketNumberSpace, now: number): number {
     const state = this.#stateOf(space);
     const bytes = state.forget(this.#pathId);
+    state.sent.close();
     this.#ptoCount = 0;
     this.#lastEventAt = now;
     return bytes;

@@ -71,19 +71,20 @@ export function nextSecret(suite: ProtectionSuite, secret: Uint8Array): Uint8Arr
   return hkdfExpandLabel(suite.hash, secret, "quic ku", NO_BYTES, HASH_BYTES[suite.hash]);
 }
 
+/** Of the packet that is being sealed or opened: no AEAD keeps it. */
+const NONCE = new Uint8Array(AEAD_NONCE_BYTES);
+
 /** The AEAD of one key phase with its IV: RFC 9001 §5.3. */
 class PhaseKey {
   readonly secret: Uint8Array;
   readonly #aead: Aead;
   readonly #iv: Uint8Array;
-  readonly #nonce: Uint8Array;
 
   constructor(backend: AeadBackend, suite: ProtectionSuite, secret: Uint8Array) {
     const { key, iv } = derivePhaseKeys(suite, secret);
     this.secret = secret;
     this.#aead = backend.aead(suite.aead, key);
     this.#iv = iv;
-    this.#nonce = iv.slice();
   }
 
   seal(packetNumber: number, buffer: Uint8Array, aadStart: number, start: number, end: number): void {
@@ -97,7 +98,8 @@ class PhaseKey {
   /** The packet number in network order, left-padded, exclusive-or the IV: RFC 9001 §5.3. */
   #nonceOf(packetNumber: number): Uint8Array {
     const iv = this.#iv;
-    const nonce = this.#nonce;
+    const nonce = NONCE;
+    for (let i = 0; i < 5; i++) nonce[i] = iv[i]!;
     const high = Math.floor(packetNumber / 0x100000000);
     nonce[5] = iv[5]! ^ (high >>> 16);
     nonce[6] = iv[6]! ^ (high >>> 8);

@@ -60,6 +60,8 @@ export class PacketSpace {
     this.#opener?.close();
     this.#sealer = undefined;
     this.#opener = undefined;
+    this.cryptoSend.close();
+    this.cryptoReceive.close();
     this.#isDiscarded = true;
     this.#probesDue = 0;
   }

@@ -10,7 +10,7 @@ import { scopeOf } from "../core/address_scope.ts";
 import type { Base } from "../core/machine.ts";
 import { Reader } from "../core/reader.ts";
 import { Writer } from "../core/writer.ts";
-import type { IssuedConnectionId } from "./connection_ids.ts";
+import type { ConnectionIdWithToken } from "./connection_ids.ts";
 import { TransportError } from "./errors.ts";
 
 /** RFC 9000 §5.1.1: the connection ID in the transport parameter has the number after that of the handshake. */
@@ -35,7 +35,7 @@ export interface PreferredAddress extends PreferredAddresses {
 /** The value of the transport parameter. */
 export function encodePreferredAddress(
   addresses: PreferredAddresses,
-  id: Omit<IssuedConnectionId, "sequenceNumber">,
+  id: Omit<ConnectionIdWithToken, "sequenceNumber">,
 ): Uint8Array {
   const writer = new Writer(new Uint8Array(128));
   for (const [address, hostBytes] of [[addresses.ipv4, 4], [addresses.ipv6, 16]] as const) {

@@ -39,14 +39,14 @@ export class Routes<T> {
     return this.#routes.size;
   }
 
-  /** A fresh ID that routes to `owner`, with its token. */
-  issue(owner: T): { readonly connectionId: Uint8Array; readonly statelessResetToken: Uint8Array } {
+  /** A fresh ID that routes to `owner`. */
+  issue(owner: T): Uint8Array {
     for (let draw = 0; draw < MAX_DRAWS; draw++) {
       const connectionId = randomBytes(this.#random, CONNECTION_ID_BYTES);
       const key = keyOf(connectionId, 0);
       if (this.#routes.has(key)) continue;
       this.#routes.set(key, { connectionId, owner });
-      return { connectionId, statelessResetToken: this.tokenOf(connectionId) };
+      return connectionId;
     }
     throw new Error("Cannot draw a connection ID: the source of randomness repeats itself");
   }

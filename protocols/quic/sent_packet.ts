@@ -132,6 +132,9 @@ const FREE = 0;
 const OUTSTANDING = 1;
 const SKIPPED = 2;
 
+/** Of a space without packets. */
+const NOTHING_SENT = new Uint8Array(1);
+
 /** The sent packets of one packet number space that are neither acknowledged nor lost. */
 export class SentPackets {
   // Slot of packet number n: n modulo the number of slots, a power of two. It is in use if `#status` says so.
@@ -206,6 +209,13 @@ export class SentPackets {
   clear(): void {
     this.#oldest = this.#next;
     this.#status.fill(FREE);
+  }
+
+  /** Forgets every packet for good: none is added any more. */
+  close(): void {
+    this.clear();
+    this.#slots = [undefined];
+    this.#status = NOTHING_SENT;
   }
 
   #advance(): void {

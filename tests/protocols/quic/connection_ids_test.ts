@@ -19,13 +19,11 @@ function local(): { ids: LocalConnectionIds; retired: number[] } {
   let next = 1;
   const retired: number[] = [];
   const registry = {
-    issue: (): { connectionId: Uint8Array; statelessResetToken: Uint8Array } => {
-      const byte = next++;
-      return { connectionId: id(byte), statelessResetToken: token(byte) };
-    },
+    issue: (): Uint8Array => id(next++),
+    tokenOf: (connectionId: Uint8Array): Uint8Array => token(connectionId[0]!),
     retire: (connectionId: Uint8Array): void => void retired.push(connectionId[0]!),
   };
-  return { ids: new LocalConnectionIds(registry, { connectionId: id(0), statelessResetToken: token(0) }), retired };
+  return { ids: new LocalConnectionIds(registry, id(0)), retired };
 }
 
 Deno.test("LocalConnectionIds issues as many as the peer keeps, four at most (RFC 9000 §5.1.1)", () => {
