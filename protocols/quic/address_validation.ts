@@ -50,12 +50,13 @@ export class AddressValidator {
 
   /**
    * @param here `isAdmitted`: whether the sender is let in whatever the token says, which others have to have from us;
-   * `isUnderLoad`: whether half of the handshakes that may be under way are.
+   * `isTokenKnown`: whether it is one that `admitToken` named; `isUnderLoad`: whether so many handshakes are under way that
+   * addresses are to be proven.
    */
   judge(
     header: PacketHeader,
     remote: Address,
-    here: { readonly isAdmitted: boolean; readonly isUnderLoad: boolean },
+    here: { readonly isAdmitted: boolean; readonly isTokenKnown: boolean; readonly isUnderLoad: boolean },
     now: number,
   ): InitialVerdict {
     const token = header.token.slice();
@@ -82,10 +83,14 @@ export class AddressValidator {
       case "invalid":
         return { ...accept, isInvalid: true };
       default:
-        if (!here.isAdmitted || !this.#asksAgain(here.isUnderLoad) || token.length > MAX_CARRIED_TOKEN_BYTES) {
-          return accept;
+        if (!here.isAdmitted || !this.#asksAgain(here.isUnderLoad)) return accept;
+        if (token.length <= MAX_CARRIED_TOKEN_BYTES) {
+          return { type: "retry", packet: this.#retry(header, remote, token, now) };
         }
-        return { type: "retry", packet: this.#retry(header, remote, token, now) };
+        // One that is known and too long to be carried is worth more than the proof. Any other means nothing to anybody, and
+        // must not be a way around the proof.
+        if (here.isTokenKnown) return accept;
+        return { type: "retry", packet: this.#retry(header, remote, new Uint8Array(0), now) };
     }
   }
 

@@ -7,7 +7,7 @@ import {
   NEW_TOKEN_LIFETIME_MS,
   RETRY_TOKEN_LIFETIME_MS,
 } from "../../../protocols/quic/address_tokens.ts";
-import { DEFAULT_TRANSPORT_SETTINGS } from "../../../protocols/quic/config.ts";
+import { DEFAULT_TRANSPORT_SETTINGS, MAX_TOKEN_BYTES } from "../../../protocols/quic/config.ts";
 import type { AddressValidation, EndpointConfig } from "../../../protocols/quic/config.ts";
 import { TRANSPORT_ERROR } from "../../../protocols/quic/errors.ts";
 import type { ConnectionEvent } from "../../../protocols/quic/events.ts";
@@ -217,4 +217,19 @@ Deno.test("An Initial is answered with one Retry packet and nothing else (RFC 90
   pair.runTo(25);
   strictEqual(packets.length, 1);
   strictEqual(longType(packets[0]!), 3);
+});
+
+Deno.test("A token that means nothing and is too long to be carried is no way around a Retry (RFC 9000 §8.1.2)", () => {
+  for (const tokenBytes of [MAX_CARRIED_TOKEN_BYTES + 1, MAX_TOKEN_BYTES]) {
+    const pair = new Pair({ server: serverWith({ retry: "always", newTokens: false }) });
+    const { client } = pair.established({ token: new Uint8Array(tokenBytes).fill(7) });
+    strictEqual(pair.server.endpoint.drops.get("Retry sent"), 1);
+    strictEqual(client.state, "confirmed");
+    // One that was admitted by name is worth more than the proof, and gets through whole.
+    const known = new Pair({ server: serverWith({ retry: "always", newTokens: false }, { admission: "listed" }) });
+    const token = new Uint8Array(tokenBytes).fill(8);
+    known.server.endpoint.admitToken(token, Infinity);
+    known.established({ token });
+    strictEqual(known.server.endpoint.drops.get("Retry sent"), undefined);
+  }
 });
