@@ -9,12 +9,17 @@
  * @module
  */
 
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv, getCiphers } from "node:crypto";
 import { AEAD_TAG_BYTES, checkAeadKey, HEADER_PROTECTION_MASK_BYTES, HEADER_PROTECTION_SAMPLE_BYTES } from "./aead.ts";
 import type { Aead, AeadBackend, AeadName, HeaderProtection } from "./aead.ts";
 import { unreachable } from "../core/unreachable.ts";
 
 const TAG_OPTIONS = { authTagLength: AEAD_TAG_BYTES } as const;
+
+/** What it has. Not every library behind `node:crypto` lends its ChaCha20, and nobody has to: RFC 8446 §9.1. */
+export const NODE_AEAD_NAMES: readonly AeadName[] = getCiphers().includes("chacha20")
+  ? ["AES_128_GCM", "AES_256_GCM", "CHACHA20_POLY1305"]
+  : ["AES_128_GCM", "AES_256_GCM"];
 
 /** AEADs and masks made by `node:crypto`. */
 export const NODE_AEAD_BACKEND: AeadBackend = {

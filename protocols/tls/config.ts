@@ -6,6 +6,8 @@
 
 import { isIpAddress } from "../core/address.ts";
 import type { Credential } from "./certificates.ts";
+import { NODE_AEAD_NAMES } from "../crypto/node_aead.ts";
+import { CIPHER_SUITES } from "./cipher_suites.ts";
 import type { CipherSuiteName } from "./cipher_suites.ts";
 import type { NamedGroupName } from "./named_groups.ts";
 import type { PeerPolicy } from "./peer_policy.ts";
@@ -41,14 +43,14 @@ export interface TlsConfig {
 }
 
 /**
- * The suites to offer when there is no reason for others. ChaCha20-Poly1305 goes first: in the runtime it is faster than
- * AES-GCM through `node:crypto`.
+ * The suites to offer when there is no reason for others: those that the runtime has. ChaCha20-Poly1305 goes first: through
+ * `node:crypto` it is faster than AES-GCM.
  */
-export const DEFAULT_CIPHER_SUITES: readonly CipherSuiteName[] = [
+export const DEFAULT_CIPHER_SUITES: readonly CipherSuiteName[] = ([
   "TLS_CHACHA20_POLY1305_SHA256",
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
-];
+] as const).filter((suite) => NODE_AEAD_NAMES.includes(CIPHER_SUITES[suite].aead));
 
 /**
  * The groups to offer when there is no reason for others. The hybrid goes first: a server takes it from whoever sends its
