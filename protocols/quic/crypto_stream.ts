@@ -13,6 +13,12 @@ import { RangeSet } from "./range_set.ts";
 /** RFC 9000 §7.5: at least 4096. A certificate chain fits; one that does not would be beyond TLS's own limits here. */
 export const MAX_CRYPTO_BUFFER_BYTES = 65_536;
 
+/**
+ * Stretches kept of it that do not touch: more than a chain of certificates makes that arrives in any order, or a ClientHello
+ * that is cut up on purpose. A client could have thousands of them sorted before anybody knows it (RFC 9000 §21.6).
+ */
+export const MAX_CRYPTO_PIECES = 128;
+
 /** A CRYPTO frame smaller than this is not worth its header. */
 const MIN_CRYPTO_DATA_BYTES = 1;
 
@@ -129,6 +135,11 @@ export class CryptoReceiveStream {
     this.#reserve(end - this.#readOffset);
     this.#buffer.set(data.subarray(skip), at);
     this.#received.add(offset + skip, end);
+    if (this.#received.count > MAX_CRYPTO_PIECES) {
+      throw new TransportError("CRYPTO_BUFFER_EXCEEDED", `More than ${MAX_CRYPTO_PIECES} pieces of CRYPTO wait`, {
+        frameType: 0x06,
+      });
+    }
   }
 
   /** The bytes that are next in order, now the caller's own; `undefined` if there are none. */
@@ -136,9 +147,9 @@ export class CryptoReceiveStream {
     if (this.#received.count === 0 || this.#received.firstStart !== this.#readOffset) return undefined;
     const length = this.#received.firstEnd - this.#readOffset;
     const data = this.#buffer.slice(0, length);
-    this.#buffer = length === this.#buffer.length ? NO_BYTES : this.#buffer.slice(length);
     this.#readOffset += length;
     this.#received.removeBelow(this.#readOffset);
+    this.#buffer = this.#received.count === 0 ? NO_BYTES : this.#buffer.slice(length);
     return data;
   }
 
@@ -155,7 +166,8 @@ export class CryptoReceiveStream {
 
   #reserve(bytes: number): void {
     if (bytes <= this.#buffer.length) return;
-    const larger = new Uint8Array(bytes);
+    // Behind a gap it may grow byte by byte.
+    const larger = new Uint8Array(this.#received.count === 0 ? bytes : Math.min(2 * bytes, MAX_CRYPTO_BUFFER_BYTES));
     larger.set(this.#buffer);
     this.#buffer = larger;
   }

@@ -1,10 +1,11 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { concatBytes } from "../../../protocols/core/bytes.ts";
 import { Writer } from "../../../protocols/core/writer.ts";
 import {
   CryptoReceiveStream,
   CryptoSendStream,
   MAX_CRYPTO_BUFFER_BYTES,
+  MAX_CRYPTO_PIECES,
 } from "../../../protocols/quic/crypto_stream.ts";
 import { TransportError } from "../../../protocols/quic/errors.ts";
 import { FrameDecoder } from "../../../protocols/quic/frame.ts";
@@ -93,4 +94,17 @@ Deno.test("CryptoReceiveStream keeps 64 KiB behind a gap and no more (RFC 9000 �
     }
     strictEqual(code, 0x0d);
   }
+});
+
+Deno.test("CryptoReceiveStream keeps 128 pieces that do not touch and no more (RFC 9000 §7.5, §21.6)", () => {
+  const stream = new CryptoReceiveStream();
+  const byte = Uint8Array.of(7);
+  for (let n = 0; n < MAX_CRYPTO_PIECES; n++) stream.receive(1 + 2 * n, byte);
+  // What closes a gap is welcome, what makes one more is not.
+  stream.receive(2, byte);
+  stream.receive(1 + 2 * MAX_CRYPTO_PIECES, byte);
+  throws(
+    () => stream.receive(3 + 2 * MAX_CRYPTO_PIECES, byte),
+    (error: unknown) => error instanceof TransportError && error.code === 0x0d,
+  );
 });
