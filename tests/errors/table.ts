@@ -6,9 +6,11 @@
  */
 
 import { CONNECTION_ID_ROWS } from "./connection_ids.ts";
+import { KEY_ROWS } from "./keys.ts";
 import { PACKET_ROWS } from "./packets.ts";
 import type { ErrorRow } from "./row.ts";
 import { STREAM_ROWS } from "./streams.ts";
+import { TLS_ROWS } from "./tls.ts";
 import { TRANSPORT_PARAMETER_ROWS } from "./transport_parameters.ts";
 
 /** All rows. */
@@ -17,4 +19,6 @@ export const ERROR_ROWS: readonly ErrorRow[] = [
   ...CONNECTION_ID_ROWS,
   ...TRANSPORT_PARAMETER_ROWS,
   ...PACKET_ROWS,
+  ...TLS_ROWS,
+  ...KEY_ROWS,
 ];

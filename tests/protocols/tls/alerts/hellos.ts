@@ -71,6 +71,19 @@ export const POOR_HELLOS: readonly AlertCase[] = [
   },
   {
     rule: "RFC 9001 §8.2",
+    input: "a ClientHello with quic_transport_parameters at the number of a draft",
+    change: () =>
+      rewrite("client_hello", (message) => ({
+        ...message,
+        extensions: [
+          ...without("quic_transport_parameters")(message),
+          { type: "other", code: 0xffa5, data: new Uint8Array(0) },
+        ],
+      })),
+    expect: "server missing_extension",
+  },
+  {
+    rule: "RFC 9001 §8.2",
     input: "EncryptedExtensions without quic_transport_parameters",
     change: () => dropFromEncryptedExtensions("quic_transport_parameters"),
     expect: "client missing_extension",

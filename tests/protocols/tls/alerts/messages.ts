@@ -170,6 +170,12 @@ export const MISPLACED_MESSAGES: readonly AlertCase[] = [
     expect: "client unexpected_message",
   },
   {
+    rule: "RFC 9001 §6",
+    input: "a KeyUpdate during the handshake, by a client",
+    change: replace("finished", (message) => concatBytes(KEY_UPDATE, message), "client"),
+    expect: "server unexpected_message",
+  },
+  {
     rule: "RFC 9001 §8.3",
     input: "an EndOfEarlyData",
     change: replace("finished", (message) => concatBytes(END_OF_EARLY_DATA, message), "client"),
