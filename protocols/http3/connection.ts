@@ -424,7 +424,8 @@ export class Http3Connection {
   /** RFC 9114 §6.2.1: first of all, SETTINGS. The QPACK streams have no use without a dynamic table. */
   #openControl(): void {
     if (this.#control !== undefined) return;
-    const id = this.#quic.openStream("unidirectional");
+    // A server's SETTINGS are for anybody, and a client that waits for them has them a round trip earlier (RFC 9114 §7.2.4.2).
+    const id = this.#quic.openStream("unidirectional", true);
     if (id === undefined) return;
     const output = new StreamOutput(this.#quic, id);
     this.#control = { id, output };

@@ -16,7 +16,7 @@ import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
 import type { CloseReason, State } from "./connection_state.ts";
 import type { ConnectionStats } from "./connection_stats.ts";
 import { TransportError } from "./errors.ts";
-import { advanceHandshake } from "./establishment.ts";
+import { advanceHandshake, maySpeakEarly } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
 import { leaveBase } from "./lost_base.ts";
 import { abandonPath, migrate, onPathTimeout, pathTimeoutAt, probePath } from "./migration.ts";
@@ -25,8 +25,7 @@ import { readTraversal } from "./probed_paths.ts";
 import { Receiver } from "./receive.ts";
 import { onRetreatTimeout, retreatTimeoutAt } from "./retreat.ts";
 import { onLossTimeout } from "./recovery.ts";
-import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender } from "./send.ts";
-import type { Transmission } from "./send.ts";
+import { maxFrameBytes, MIN_DATAGRAM_ROOM_BYTES, Sender, type Transmission } from "./send.ts";
 import type { StreamEvent } from "./stream.ts";
 import type { Directionality, Role } from "./stream_id.ts";
 import type { Streams } from "./streams.ts";
@@ -120,11 +119,12 @@ export class QuicConnection {
   /**
    * Opens a stream.
    *
-   * @returns Its ID; `undefined` before the handshake is complete, after the end, and while the peer allows no more
-   * (a `streamsAvailable` event follows when it does).
+   * @param isEarly A server's, for what anybody may hear: the client need not have proved anything (RFC 9001 §5.7).
+   * @returns Its ID; `undefined` before the handshake is complete (`isEarly`: begun), after the end, and while the peer
+   * allows no more (a `streamsAvailable` event follows when it does).
    */
-  openStream(directionality: Directionality): number | undefined {
-    if (!this.#parts.state.isEstablished) return undefined;
+  openStream(directionality: Directionality, isEarly = false): number | undefined {
+    if (!this.#parts.state.isEstablished && !(isEarly && maySpeakEarly(this.#parts))) return undefined;
     const stream = this.#parts.streams.open(directionality);
     this.#host.wake();
     return stream?.id;

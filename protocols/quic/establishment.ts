@@ -31,6 +31,12 @@ export function confirmHandshake(parts: ConnectionParts, now: number): void {
   parts.events.push({ type: "handshakeConfirmed" });
 }
 
+/** Whether a server that has not seen the client's Finished can send to it, and on streams: RFC 9001 §5.7. */
+export function maySpeakEarly({ role, state, spaces, handshake }: ConnectionParts): boolean {
+  return role === "server" && state.isOpen && handshake.peerParameters !== undefined &&
+    spaces.Application.sealer !== undefined;
+}
+
 /** Goes on to the datagram size of the path that has come into use. */
 export function usePathMtu(parts: ConnectionParts): void {
   parts.mtu.onPath(parts.paths.active, parts.handshake.peerParameters?.maxUdpPayloadSize ?? 0);

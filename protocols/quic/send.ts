@@ -216,7 +216,7 @@ export class Sender {
     const minBytes = builder.hasPacket ? mtu.initialBytes : 0;
     if (!spaces.Handshake.isDiscarded) this.#buildPacket(spaces.Handshake, now);
     // RFC 9001 §5.7: a server has the keys before it knows the client, and does not use them until then; but what helps to
-    // find a path is of use at once, and is given to whoever was admitted.
+    // find a path is of use at once, and is given to whoever was admitted; and some streams are for anybody.
     if (parts.state.isEstablished || this.#maySpeakEarly) this.#buildPacket(spaces.Application, now);
     if (!builder.hasPacket) return 0;
     const bytes = builder.finish(minBytes, now) - start;
@@ -227,8 +227,8 @@ export class Sender {
 
   /** Whether a server has something to say to a client whose Finished it has not seen. */
   get #maySpeakEarly(): boolean {
-    const { role, extensions } = this.#parts;
-    return role === "server" && extensions?.isAny === true;
+    const { role, extensions, streams } = this.#parts;
+    return role === "server" && (extensions?.isAny === true || streams.hasData);
   }
 
   /** RFC 9002 §7, §7.7. */

@@ -32,6 +32,14 @@ Deno.test("Relay forwards both ways between a bound port and its tunnel", () => 
   ok(relay.relay.sizes.ports === 1);
 });
 
+Deno.test("Relay's port is there after two round trips: its SETTINGS come before the client's Finished (RFC 9001 §5.7)", () => {
+  const net = new VirtualNetwork({ seed: 1 });
+  const relay = startRelay(net.host("relay", { rttToCoreMs: 0 }));
+  const start = net.now;
+  untilOpen(net, new TunnelPeer(net.host("b", { behind: net.nat(), rttToCoreMs: 100 }), relay));
+  strictEqual(net.now - start, 200);
+});
+
 Deno.test("Relay carries a QUIC connection: handshake, then 1 MiB each way at once (RFC 9298 §5)", () => {
   const net = new VirtualNetwork({ seed: 2 });
   const relay = startRelay(net.host("relay", { rttToCoreMs: 0 }));

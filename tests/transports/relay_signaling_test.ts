@@ -175,7 +175,7 @@ Deno.test("signaling relay: a wrong token and a relay without a hub end it at on
     const caller = world.dial(way);
     world.net.run({ until: 1000 });
     // A listener has nothing to say before it has its port.
-    for (const [peer, at] of [[caller, 155], [listener, 310]] as const) {
+    for (const [peer, at] of [[caller, 155], [listener, 232.5]] as const) {
       const failed = peer.first("failed");
       deepStrictEqual([failed?.event.reason, failed?.at], ["hub", at], peer.host.name);
       match(failed?.event.message ?? "", message);

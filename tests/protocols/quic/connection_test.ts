@@ -70,3 +70,30 @@ Deno.test("Connection that is closed tells the peer, and both ends forget it (RF
     for (const [table, size] of Object.entries(peer.endpoint.tableSizes)) strictEqual(size, 0, `${peer.name} ${table}`);
   }
 });
+
+Deno.test("Connection of a server says on early streams what anybody may hear, with its first flight (RFC 9001 §5.7)", () => {
+  const pair = new Pair({ link: { latencyMs: 50 } });
+  const client = pair.connect();
+  strictEqual(client.openStream("unidirectional", true), undefined);
+  const heard: string[] = [];
+  pair.client.onEvent = (connection, { type }) => heard.push(`${pair.now} ${type} ${connection.state}`);
+  pair.server.onEvent = (_, { type }) => heard.push(`server ${pair.now} ${type}`);
+  // The Initial has come in, and the answer is on its way.
+  pair.runTo(50);
+  const server = pair.server.connections[0]!;
+  strictEqual(server.openStream("unidirectional"), undefined);
+  const id = server.openStream("unidirectional", true)!;
+  strictEqual(server.write(id, bytes("for anybody")), 11);
+  pair.runTo(100);
+  // Nothing has come from the client but its first Initial.
+  deepStrictEqual(heard, [
+    "100 handshakeComplete established",
+    "100 streamOpened established",
+    "100 streamReadable established",
+  ]);
+  strictEqual(text(readAll(client, id)), "for anybody");
+  pair.runTo(1000);
+  strictEqual(server.state, "confirmed");
+  server.close(0, "", pair.now);
+  strictEqual(server.openStream("unidirectional", true), undefined);
+});
