@@ -14,11 +14,13 @@ const FIRST_ACK_RANGES = 4;
 /** Ack-eliciting packets after which an acknowledgement is sent at once: RFC 9000 §13.2.2. */
 const ACK_ELICITING_THRESHOLD = 2;
 
+const NO_RANGES = new Float64Array(0);
+
 /** A bounded set of packet numbers as ranges, ascending. */
 export class AckRanges {
   // Range i is [#smallest[i], #largest[i]]; there is a gap of at least one number between two ranges.
-  #smallest = new Float64Array(FIRST_ACK_RANGES);
-  #largest = new Float64Array(FIRST_ACK_RANGES);
+  #smallest = NO_RANGES;
+  #largest = NO_RANGES;
   #count = 0;
   /** Numbers below it are no longer told apart: all count as received. */
   #floor = 0;
@@ -113,8 +115,8 @@ export class AckRanges {
       index--;
     }
     if (this.#count === this.#smallest.length) {
-      this.#smallest = twiceAsLong(this.#smallest);
-      this.#largest = twiceAsLong(this.#largest);
+      this.#smallest = longerThan(this.#smallest);
+      this.#largest = longerThan(this.#largest);
     }
     this.#smallest.copyWithin(index + 1, index, this.#count);
     this.#largest.copyWithin(index + 1, index, this.#count);
@@ -130,8 +132,8 @@ export class AckRanges {
   }
 }
 
-function twiceAsLong(numbers: Float64Array): Float64Array<ArrayBuffer> {
-  const longer = new Float64Array(2 * numbers.length);
+function longerThan(numbers: Float64Array): Float64Array<ArrayBuffer> {
+  const longer = new Float64Array(Math.max(FIRST_ACK_RANGES, 2 * numbers.length));
   longer.set(numbers);
   return longer;
 }

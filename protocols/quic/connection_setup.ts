@@ -82,7 +82,7 @@ export interface ConnectionSetup {
 
 /** All parts of a connection that has not said anything yet. @throws {TypeError|RangeError} If TLS cannot start so. */
 export function makeParts(setup: ConnectionSetup): ConnectionParts {
-  const { role, transport, random } = setup;
+  const { host, role, transport, random } = setup;
   const timers = new Timers();
   const rtt = new Rtt(setup.initialRttMs);
   const loss = new LossDetection({ role, rtt });
@@ -159,8 +159,8 @@ export function makeParts(setup: ConnectionSetup): ConnectionParts {
       lostPackets: 0,
     },
     events: new Fifo(),
-    makeNewToken: (remote: Address): Uint8Array | undefined => setup.host.newToken(remote),
-    drop: (reason: DropReason): void => setup.host.drop(reason),
+    makeNewToken: (remote: Address): Uint8Array | undefined => host.newToken(remote),
+    drop: (reason: DropReason): void => host.drop(reason),
   };
 }
 

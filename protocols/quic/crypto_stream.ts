@@ -49,13 +49,6 @@ export class CryptoSendStream {
     this.#toSend.add(offset, whole.length);
   }
 
-  /** The space is discarded: nothing of it is sent again. */
-  close(): void {
-    this.#data = NO_BYTES;
-    this.#toSend.clear();
-    this.#acknowledged.clear();
-  }
-
   /** Whether bytes wait to be sent. */
   get hasToSend(): boolean {
     return this.#toSend.count > 0;
@@ -95,6 +88,7 @@ export class CryptoSendStream {
 
   /** Everything that is not acknowledged is sent again: a probe, RFC 9002 §6.2.4. */
   resend(): void {
+    if (this.#data.length === 0) return;
     this.#toSend.add(0, this.#data.length);
     this.#forgetAcknowledged();
   }
@@ -151,12 +145,6 @@ export class CryptoReceiveStream {
     this.#received.removeBelow(this.#readOffset);
     this.#buffer = this.#received.count === 0 ? NO_BYTES : this.#buffer.slice(length);
     return data;
-  }
-
-  /** The space is discarded: nothing more comes. */
-  close(): void {
-    this.#buffer = NO_BYTES;
-    this.#received.clear();
   }
 
   /** Whether bytes wait behind a gap. */

@@ -124,7 +124,7 @@ export class Handshake {
       case "transportParameters": {
         const sender: Role = this.#role === "client" ? "server" : "client";
         const parameters = decodeTransportParameters(event.bytes, sender);
-        this.#peerParameters = parameters;
+        this.#peerParameters = withoutIds(parameters);
         return { type: "transportParameters", parameters };
       }
       case "sign":
@@ -185,6 +185,18 @@ export class Handshake {
       throw new TransportError(TRANSPORT_ERROR.CRYPTO_ERROR + error.code, error.message, { frameType: 0x06 });
     }
   }
+}
+
+/** What is looked at once the handshake has begun: IDs and tokens have been taken up by then. */
+function withoutIds(parameters: TransportParameters): TransportParameters {
+  const {
+    originalDestinationConnectionId: _original,
+    initialSourceConnectionId: _initial,
+    retrySourceConnectionId: _retry,
+    statelessResetToken: _token,
+    ...others
+  } = parameters;
+  return others;
 }
 
 function levelOf(space: PacketNumberSpace): EncryptionLevel {

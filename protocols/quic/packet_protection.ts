@@ -76,7 +76,8 @@ const NONCE = new Uint8Array(AEAD_NONCE_BYTES);
 
 /** The AEAD of one key phase with its IV: RFC 9001 §5.3. */
 class PhaseKey {
-  readonly secret: Uint8Array;
+  /** That of the next phase is made of it, and it is let go. */
+  secret: Uint8Array;
   readonly #aead: Aead;
   readonly #iv: Uint8Array;
 
@@ -110,6 +111,13 @@ class PhaseKey {
     nonce[11] = iv[11]! ^ packetNumber;
     return nonce;
   }
+}
+
+/** That of the phase after this one: RFC 9001 §6.1. */
+function keyAfter(backend: AeadBackend, suite: ProtectionSuite, key: PhaseKey): PhaseKey {
+  const next = new PhaseKey(backend, suite, nextSecret(suite, key.secret));
+  key.secret = NO_BYTES;
+  return next;
 }
 
 /** Applies protection to the packets of one space in one direction. */
@@ -169,12 +177,12 @@ export class PacketSealer {
 
   /** Makes the keys of the next phase now, so that how long that takes tells nobody of an update: RFC 9001 §9.5. */
   prepareUpdate(): void {
-    this.#next ??= new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+    this.#next ??= keyAfter(this.#backend, this.#suite, this.#key);
   }
 
   /** Goes on to the next key phase: RFC 9001 §6.1. The header protection key stays. */
   update(): void {
-    this.#key = this.#next ?? new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+    this.#key = this.#next ?? keyAfter(this.#backend, this.#suite, this.#key);
     this.#next = undefined;
     this.#keyPhase = this.#keyPhase === 0 ? 1 : 0;
     this.#sealedPackets = 0;
@@ -337,7 +345,7 @@ export class PacketOpener {
   }
 
   #nextKey(): PhaseKey {
-    return this.#next ??= new PhaseKey(this.#backend, this.#suite, nextSecret(this.#suite, this.#key.secret));
+    return this.#next ??= keyAfter(this.#backend, this.#suite, this.#key);
   }
 
   #advance(next: PhaseKey, phaseStart: number): void {

@@ -9,12 +9,17 @@ import { CryptoReceiveStream, CryptoSendStream } from "./crypto_stream.ts";
 import type { PacketNumberSpace } from "./loss_detection.ts";
 import type { PacketOpener, PacketSealer } from "./packet_protection.ts";
 
+// Of all spaces that are discarded: nothing is ever added to them.
+const NOTHING_RECEIVED = new ReceivedPackets({ isImmediate: true, maxAckDelayMs: 0 });
+const NOTHING_TO_SEND = new CryptoSendStream();
+const NOTHING_TO_READ = new CryptoReceiveStream();
+
 /** One of the three spaces of a connection. */
 export class PacketSpace {
   readonly name: PacketNumberSpace;
-  readonly received: ReceivedPackets;
-  readonly cryptoSend: CryptoSendStream = new CryptoSendStream();
-  readonly cryptoReceive: CryptoReceiveStream = new CryptoReceiveStream();
+  #received: ReceivedPackets;
+  #cryptoSend = new CryptoSendStream();
+  #cryptoReceive = new CryptoReceiveStream();
   #sealer: PacketSealer | undefined;
   #opener: PacketOpener | undefined;
   #isDiscarded = false;
@@ -24,7 +29,22 @@ export class PacketSpace {
   constructor(name: PacketNumberSpace, maxAckDelayMs: number) {
     this.name = name;
     // RFC 9000 §13.2.1: Initial and Handshake packets are acknowledged at once.
-    this.received = new ReceivedPackets({ isImmediate: name !== "Application", maxAckDelayMs });
+    this.#received = new ReceivedPackets({ isImmediate: name !== "Application", maxAckDelayMs });
+  }
+
+  /** What was received, and is to be acknowledged. */
+  get received(): ReceivedPackets {
+    return this.#received;
+  }
+
+  /** What TLS wants sent. */
+  get cryptoSend(): CryptoSendStream {
+    return this.#cryptoSend;
+  }
+
+  /** What the peer's TLS sent. */
+  get cryptoReceive(): CryptoReceiveStream {
+    return this.#cryptoReceive;
   }
 
   /** Keys for what we send, as long as there are some. */
@@ -60,8 +80,9 @@ export class PacketSpace {
     this.#opener?.close();
     this.#sealer = undefined;
     this.#opener = undefined;
-    this.cryptoSend.close();
-    this.cryptoReceive.close();
+    this.#received = NOTHING_RECEIVED;
+    this.#cryptoSend = NOTHING_TO_SEND;
+    this.#cryptoReceive = NOTHING_TO_READ;
     this.#isDiscarded = true;
     this.#probesDue = 0;
   }

@@ -56,13 +56,15 @@ interface WaitingPacket {
   readonly remote: Address;
 }
 
+// One datagram is read at a time, of whichever connection it is: these serve them all.
+const HEADER = new PacketHeader();
+const FRAMES = new FrameDecoder();
+const REASON = new TextDecoder();
+
 /** Receives for one connection. */
 export class Receiver {
   readonly #parts: ConnectionParts;
   readonly #aead: AeadBackend;
-  readonly #header = new PacketHeader();
-  readonly #frames = new FrameDecoder();
-  readonly #reason = new TextDecoder();
   #waiting: WaitingPacket[] = [];
   /** Largest number of a 1-RTT packet that moves the connection if it comes over another path. */
   #largestNonProbing = -1;
@@ -72,7 +74,6 @@ export class Receiver {
   constructor(parts: ConnectionParts, aead: AeadBackend) {
     this.#parts = parts;
     this.#aead = aead;
-    this.#frames.extensions = parts.extensions;
   }
 
   /**
@@ -97,7 +98,7 @@ export class Receiver {
     parts.counters.receivedDatagrams++;
     parts.counters.receivedBytes += end - start;
     path?.onReceived(end - start);
-    const header = this.#header;
+    const header = HEADER;
     this.#datagramBytes = end - start;
     for (let at = start; at < end;) {
       const fault = header.read(buffer, at, end);
@@ -142,19 +143,25 @@ export class Receiver {
     readTraversal(parts, now);
   }
 
+  /** Has `FRAMES` read the payload of a packet, by what this connection has negotiated. */
+  #begin(space: PacketSpace, payload: Uint8Array): void {
+    FRAMES.extensions = this.#parts.extensions;
+    FRAMES.reset(payload, FRAME_LETTERS[space.name]);
+  }
+
   /** Whether the packet that was opened last has nothing but probing frames: RFC 9000 §9.1. @throws {TransportError} */
   #isProbing(space: PacketSpace, buffer: Uint8Array): boolean {
     const { opener } = space;
     if (opener === undefined || space.name !== "Application") return false;
-    const frames = this.#frames;
-    frames.reset(buffer.subarray(opener.payloadStart, opener.payloadEnd), "1");
+    const frames = FRAMES;
+    this.#begin(space, buffer.subarray(opener.payloadStart, opener.payloadEnd));
     while (frames.next() !== undefined) if (!frames.isProbing) return false;
     return true;
   }
 
   /** Whether the datagram brings the peer's CONNECTION_CLOSE: all that an end which has closed looks for (RFC 9000 §10.2.1). */
   bringsClose(buffer: Uint8Array, start: number, end: number): boolean {
-    const header = this.#header;
+    const header = HEADER;
     try {
       for (let at = start; at < end; at = header.end) {
         if (header.read(buffer, at, end) !== undefined) return false;
@@ -163,8 +170,8 @@ export class Receiver {
         const space = this.#parts.spaces[type === "1-RTT" ? "Application" : type];
         if (space.opener === undefined || !this.#open(space, buffer, header)) continue;
         const { payloadStart, payloadEnd } = space.opener;
-        this.#frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
-        for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
+        this.#begin(space, buffer.subarray(payloadStart, payloadEnd));
+        for (let frame = FRAMES.next(); frame !== undefined; frame = FRAMES.next()) {
           if (frame.type === "CONNECTION_CLOSE") return true;
         }
       }
@@ -181,7 +188,7 @@ export class Receiver {
     const { paths, state } = this.#parts;
     const waiting = this.#waiting;
     this.#waiting = [];
-    const header = this.#header;
+    const header = HEADER;
     for (const packet of waiting) {
       const { bytes, base, remote } = packet;
       if (!state.isOpen) return;
@@ -285,10 +292,10 @@ export class Receiver {
     if (space.name !== "Application") this.#onLongPacket(space, path, now);
     this.#followPhase(opener, now);
     if (path !== parts.paths.active) {
-      path.usedSequenceNumber = parts.localIds.sequenceNumberOf(this.#header.destinationConnectionId);
+      path.usedSequenceNumber = parts.localIds.sequenceNumberOf(HEADER.destinationConnectionId);
     }
-    const frames = this.#frames;
-    frames.reset(buffer.subarray(payloadStart, payloadEnd), FRAME_LETTERS[space.name]);
+    const frames = FRAMES;
+    this.#begin(space, buffer.subarray(payloadStart, payloadEnd));
     let isAckEliciting = false;
     let isProbing = true;
     try {
@@ -326,7 +333,7 @@ export class Receiver {
     const parts = this.#parts;
     if (parts.origin.peerSourceId === undefined) {
       // RFC 9000 §7.2: from now on we address the peer as it wishes.
-      parts.origin.peerSourceId = this.#header.sourceConnectionId.slice();
+      parts.origin.peerSourceId = HEADER.sourceConnectionId.slice();
       parts.remoteIds.replaceInitial(parts.origin.peerSourceId);
     }
     if (parts.role === "server" && space.name === "Handshake") {
@@ -381,7 +388,7 @@ export class Receiver {
         parts.remoteIds.onNew(frame);
         break;
       case "RETIRE_CONNECTION_ID":
-        parts.localIds.onRetire(frame.sequenceNumber, this.#header.destinationConnectionId);
+        parts.localIds.onRetire(frame.sequenceNumber, HEADER.destinationConnectionId);
         onPeerRetired(parts, frame.sequenceNumber);
         break;
       case "PATH_CHALLENGE":
@@ -414,7 +421,7 @@ export class Receiver {
         break;
       case "CONNECTION_CLOSE": {
         const by = frame.isApplication ? "application" : "peer";
-        drain(parts, { by, code: frame.code, reason: this.#reason.decode(frame.reason) }, now);
+        drain(parts, { by, code: frame.code, reason: REASON.decode(frame.reason) }, now);
         break;
       }
       default:
@@ -431,7 +438,7 @@ export class Receiver {
   #handleDatagramFrame(data: Uint8Array): void {
     const { settings, datagrams } = this.#parts;
     // Type and length are part of what is limited; 0x30 has no length.
-    const headerBytes = this.#frames.frameType === 0x30 ? 1 : 1 + varintBytes(data.length);
+    const headerBytes = FRAMES.frameType === 0x30 ? 1 : 1 + varintBytes(data.length);
     if (headerBytes + data.length > settings.maxDatagramFrameBytes) {
       throw new TransportError("PROTOCOL_VIOLATION", "A DATAGRAM frame larger than allowed");
     }

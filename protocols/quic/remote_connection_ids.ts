@@ -8,7 +8,7 @@
  * @module
  */
 
-import { equalBytes } from "../core/bytes.ts";
+import { concatBytes, equalBytes } from "../core/bytes.ts";
 import { equalSecrets } from "../crypto/constant_time.ts";
 import { TransportError } from "./errors.ts";
 import { RangeSet } from "./range_set.ts";
@@ -167,10 +167,13 @@ export class RemoteConnectionIds {
     } else if (this.#isRetired(frame.sequenceNumber)) {
       // A copy of the frame that was sent again, after we had used the ID and given it back: it is gone for good.
     } else {
+      // One piece of memory for both: connections have several of these.
+      const bytes = concatBytes(frame.connectionId, frame.statelessResetToken);
+      const idBytes = frame.connectionId.length;
       this.#spare.push({
         sequenceNumber: frame.sequenceNumber,
-        connectionId: frame.connectionId.slice(),
-        statelessResetToken: frame.statelessResetToken.slice(),
+        connectionId: bytes.subarray(0, idBytes),
+        statelessResetToken: bytes.subarray(idBytes),
       });
     }
     if (frame.retirePriorTo > this.#retirePriorTo) this.#applyRetirePriorTo(frame.retirePriorTo);

@@ -140,7 +140,7 @@ export class ClientSide implements HandshakeSide {
       cipherSuites: config.cipherSuites.map((name) => CIPHER_SUITES[name].code),
       extensions: offeredExtensions(config, shares),
     };
-    this.#context.clientRandom = clientHello.random;
+    this.#context.noteClientRandom(clientHello.random);
     const bytes = this.#context.send("initial", clientHello);
     this.#state = { name: "expectServerHello", clientHello, bytes, keyExchanges, retrySuite: undefined };
   }

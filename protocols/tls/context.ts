@@ -36,6 +36,8 @@ export interface HandshakeSide {
   provideVerdict(verdict: Verdict): void;
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 /** The parts of a handshake that do not depend on its side. */
 export class HandshakeContext {
   readonly config: TlsConfig;
@@ -43,12 +45,17 @@ export class HandshakeContext {
   readonly #crypto: CryptoData[] = [];
   readonly #events: TlsEvent[] = [];
   #transcript: RunningHash | undefined;
-  /** Of the ClientHello, for key logs; empty before there is one. */
-  clientRandom: Uint8Array = new Uint8Array(0);
+  /** Of the ClientHello, for key logs; empty where there are none. */
+  #clientRandom: Uint8Array = NO_BYTES;
 
   constructor(config: TlsConfig, random: Random) {
     this.config = config;
     this.random = random;
+  }
+
+  /** Kept only for whoever wants key logs. */
+  noteClientRandom(random: Uint8Array): void {
+    if (this.config.keyLog) this.#clientRandom = random.slice();
   }
 
   /** The hash of all messages so far: RFC 8446 §4.4.1. */
@@ -92,7 +99,7 @@ export class HandshakeContext {
   }
 
   emitKeyLog(label: KeyLogLabel, secret: Uint8Array): void {
-    if (this.config.keyLog) this.emit({ type: "keyLog", label, clientRandom: this.clientRandom, secret });
+    if (this.config.keyLog) this.emit({ type: "keyLog", label, clientRandom: this.#clientRandom, secret });
   }
 
   pollCrypto(): CryptoData | undefined {

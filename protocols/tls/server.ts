@@ -107,7 +107,7 @@ export class ServerSide implements HandshakeSide {
     const context = this.#context;
     const choice = negotiate(context.config, message);
     const { suite, group, peerShare } = choice;
-    context.clientRandom = message.random;
+    context.noteClientRandom(message.random);
     if (peerShare !== undefined) {
       context.startTranscript(suite.hash, bytes);
       return this.#answer(message, choice, peerShare);
