@@ -86,6 +86,7 @@ async function runListener([keys = "", via = ""]: readonly string[]): Promise<vo
     via,
     viaToken: TOKEN,
     transports: ["quic-native"],
+    backend: "runtime",
     keyLog: true,
     onEvent: keyLogTo(keys),
   });
@@ -104,7 +105,7 @@ async function runCaller([keys = "", peer = ""]: readonly string[]): Promise<voi
     log(event);
     if (event.type === "path" && event.kind === "direct") direct.resolve();
   };
-  await using session = await dial({ peer, transports: ["quic-native"], keyLog: true, onEvent });
+  await using session = await dial({ peer, transports: ["quic-native"], backend: "runtime", keyLog: true, onEvent });
   await echo(session);
   await direct.promise;
   await echo(session);
