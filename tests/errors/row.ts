@@ -13,8 +13,8 @@ export type Side = "client" | "server";
 
 /** What a raw peer reads, once its packets are opened. */
 export interface Answer {
-  /** CONNECTION_CLOSE of the transport or of the application, or the frame that ends a stream. */
-  readonly frame: 0x1c | 0x1d | 0x04 | 0x05;
+  /** CONNECTION_CLOSE of the transport or of the application, or RESET_STREAM where only a stream is at fault. */
+  readonly frame: 0x1c | 0x1d | 0x04;
   readonly code: number;
   /** In CONNECTION_CLOSE of the transport: the type of the frame at fault, 0 where it is none. */
   readonly frameType?: number;

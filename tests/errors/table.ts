@@ -6,6 +6,7 @@
  */
 
 import { CONNECTION_ID_ROWS } from "./connection_ids.ts";
+import { HTTP3_ROWS } from "./http3.ts";
 import { KEY_ROWS } from "./keys.ts";
 import { PACKET_ROWS } from "./packets.ts";
 import type { ErrorRow } from "./row.ts";
@@ -21,4 +22,5 @@ export const ERROR_ROWS: readonly ErrorRow[] = [
   ...PACKET_ROWS,
   ...TLS_ROWS,
   ...KEY_ROWS,
+  ...HTTP3_ROWS,
 ];

@@ -20,6 +20,12 @@ import {
 } from "./http3_pair.ts";
 import type { Pair } from "./quic_pair.ts";
 
+/** What ends the connection, or the stream: CONNECTION_CLOSE of the application, RESET_STREAM. */
+export interface Http3Answer {
+  readonly frame: 0x1d | 0x04;
+  readonly code: number;
+}
+
 /** The head of a GET. */
 export const GET_FRAME: Uint8Array = headersFrame(GET_FIELDS);
 
@@ -77,8 +83,9 @@ function readEverything(end: Http3End, now: () => number): void {
  *
  * @param startsBare Whether the raw peer says nothing first. Otherwise a raw server has SETTINGS on stream 3, and our client
  * has sent a GET on stream 0 and an extended CONNECT on stream 4.
+ * @returns What the raw peer has read; `undefined` if only our application was told, as the stream had ended both ways.
  */
-export function play(ours: "client" | "server", test: Case, startsBare: boolean): void {
+export function play(ours: "client" | "server", test: Case, startsBare: boolean): Http3Answer | undefined {
   const { pair, end, raw } = rawPair(ours, test.options);
   readEverything(end, () => pair.now);
   if (ours === "client" && !startsBare) {
@@ -100,7 +107,7 @@ export function play(ours: "client" | "server", test: Case, startsBare: boolean)
     ok(closed.reason.length > 0);
     deepStrictEqual(end.of("closed").map((event) => [event.by, event.code]), [["local", code]]);
     strictEqual(end.http3.streamCount, 0);
-    return;
+    return { frame: 0x1d, code: closed.code };
   }
   strictEqual(end.quic.state, "confirmed", `${test.what}: the connection is closed`);
   // Of a stream that the peer had ended no STOP_SENDING can come: RFC 9000 §3.5.
@@ -116,4 +123,5 @@ export function play(ours: "client" | "server", test: Case, startsBare: boolean)
     const next = raw.open("bidirectional", GET_FRAME);
     pair.runUntil(() => end.of("request").some((event) => event.streamId === next));
   }
+  return resetCode === undefined ? undefined : { frame: 0x04, code: resetCode };
 }

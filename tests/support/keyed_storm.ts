@@ -60,7 +60,7 @@ export function keyedStorm(seed: number, side: "client" | "server"): KeyedCounts
     if (TYPES.indexOf(type) < TYPES.indexOf(first) || randomUnit(random) >= rate) return undefined;
     damaged++;
     const changed = damagedPayload(payload, random, seen).subarray(0, MAX_PAYLOAD_BYTES);
-    // Packets without frames are in tests/protocols/quic/violations_test.ts; header protection wants four bytes.
+    // Packets without frames are in tests/errors/packets.ts; header protection wants four bytes.
     return changed.length < 4 ? concatBytes(changed, new Uint8Array(4)) : changed;
   };
   for (const peer of [pair.client, pair.server]) {
