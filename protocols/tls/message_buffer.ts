@@ -15,9 +15,11 @@ export const MAX_BUFFERED_BYTES = 2 * (MESSAGE_HEADER_BYTES + MAX_MESSAGE_BYTES)
 
 const INITIAL_CAPACITY_BYTES = 2048;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** Bytes in, whole messages out. */
 export class MessageBuffer {
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array<ArrayBuffer> = NO_BYTES;
   #start = 0;
   #end = 0;
 
@@ -50,12 +52,14 @@ export class MessageBuffer {
     if (this.bufferedBytes < length) return undefined;
     const message = this.#bytes.slice(this.#start, this.#start + length);
     this.#start += length;
+    // Nothing may come for as long as the connection lasts.
+    if (this.#start === this.#end) this.clear();
     return message;
   }
 
   /** Forgets everything and frees the memory. */
   clear(): void {
-    this.#bytes = new Uint8Array(0);
+    this.#bytes = NO_BYTES;
     this.#start = 0;
     this.#end = 0;
   }
