@@ -1,11 +1,12 @@
 /**
- * Strangers, many seeds: a million datagrams at QUIC endpoints, and peers that have the keys and say almost the right thing.
+ * Strangers, many seeds: a million datagrams at QUIC endpoints, others at whole nodes and at a relay, and peers that have the keys and say almost the right thing.
  *
  * @module
  */
 
 import { keyedStorm } from "../support/keyed_storm.ts";
 import { DOORS, quicStorm } from "../support/quic_storm.ts";
+import { stormedCall, stormedRelay } from "../support/stormed_nodes.ts";
 import { forSeeds } from "./seeds.ts";
 
 Deno.test("A million datagrams of strangers harm no QUIC connection (RFC 9000 §21)", () => {
@@ -31,4 +32,11 @@ Deno.test("Peers that have the keys and damage what they say are borne, or told 
       "handshakes completed": Number(isEstablished),
     };
   });
+});
+
+Deno.test("Strangers around calls and relays harm nothing (RFC 8489 §16, RFC 9298 §7)", () => {
+  forSeeds("strangers around a call and around a relay", 100, (seed) => ({
+    "datagrams at a call": stormedCall(seed),
+    "datagrams at a relay": stormedRelay(seed),
+  }));
 });
