@@ -57,3 +57,17 @@ Deno.test("a hub names a relay elsewhere that has its secret, and none of its ow
   await other.fact("ready");
   strictEqual(await portsOf(guarded), 0);
 });
+
+Deno.test("serve --relay-anyone: a relay on any address, for listeners at the hub and for nobody without its word", async () => {
+  await using hub = await startHub("--relay", "0.0.0.0:0", "--relay-anyone");
+  const { relay } = await hub.command.fact("ready");
+  ok(Array.isArray(relay) && relay.length > 0, hub.command.log);
+  const via = String(relay.at(-1));
+  match(via, /^https:\/\/127\.0\.0\.1:/);
+  const refused = await run(["listen", "--via", via, "--loopback"]);
+  strictEqual(refused.code, 1);
+  match(refused.stderr, /opened no port: the relay asks for another token/);
+  await using listener = new Command(["listen", ...hub.peerWords], { input: "" });
+  await listener.fact("ready");
+  await untilBound(hub);
+});
