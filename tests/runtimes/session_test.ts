@@ -1,44 +1,56 @@
-import { ok, strictEqual } from "node:assert/strict";
+import { strictEqual } from "node:assert/strict";
 import { DgramHost } from "../../io/dgram_host.ts";
 import { dial, listen } from "../../mod.ts";
 import type { DialOptions, Listener, PeerOptions, Session } from "../../mod.ts";
 import { serve } from "../../service/serve.ts";
+import type { Service } from "../../service/serve.ts";
 import { acceptWebSocket } from "../../signaling/websocket.ts";
 import { sameBytes } from "../support/same_bytes.ts";
+import { formatRelay } from "../../transports/relay_access.ts";
 
 /** Enough for many datagrams and several windows. */
 const PAYLOAD_BYTES = 1 << 20;
 
 Deno.test("A session over real sockets echoes a MiB, by pasting", async () => {
   await using listener = listen({ ...peer(), signaling: "ticket" });
-  const echoed = echo(listener);
-  await exchange({
+  const options: DialOptions = {
     ...peer(),
     peer: await listener.ticket,
     onEvent: (event) => {
       if (event.type === "ticket") listener.paste(event.text);
     },
-  });
-  await echoed;
+  };
+  await Promise.all([echo(listener), exchange(options)]);
 });
 
-for (const relay of ["never", "until-direct"] as const) {
-  Deno.test(`A session over real sockets echoes a MiB, by a hub over WebSocket, relay ${relay}`, async () => {
-    const host = new DgramHost();
-    await using service = await serve({
-      host,
-      epochMs: host.epochMs,
-      acceptUpgrade: acceptWebSocket,
-      listen: "127.0.0.1:0",
-      stun: ["127.0.0.1:0"],
-      ...(relay === "never" ? {} : { relay: "127.0.0.1:0" }),
-    });
-    const [url] = service.urls;
-    ok(url !== undefined);
-    await using listener = listen({ ...peer(), signaling: url, relay });
-    const echoed = echo(listener);
-    await exchange({ ...peer(), peer: await listener.ticket, relay });
-    await echoed;
+for (const transport of ["ice-then-quic", "auto"]) {
+  Deno.test(`A session over real sockets echoes a MiB, by a hub over WebSocket and ${transport}`, async () => {
+    await using service = await start();
+    const common = { ...peer(), signaling: service.urls[0]!, transports: [transport] };
+    await using listener = listen(common);
+    const options = { ...common, ...peer(), peer: await listener.ticket };
+    await Promise.all([echo(listener), exchange(options)]);
+  });
+}
+
+Deno.test("A session over real sockets echoes a MiB, by a relay and quic-native", async () => {
+  await using service = await start();
+  const { addresses, certificateSha256 } = service.relay!;
+  await using listener = listen({ ...peer(), via: formatRelay(addresses[0]!.toString(), certificateSha256) });
+  const options = { ...peer(), peer: await listener.ticket };
+  await Promise.all([echo(listener), exchange(options)]);
+});
+
+/** A hub with a relay, in this process. */
+async function start(): Promise<Service> {
+  const host = new DgramHost();
+  return await serve({
+    host,
+    epochMs: host.epochMs,
+    acceptUpgrade: acceptWebSocket,
+    listen: "127.0.0.1:0",
+    stun: ["127.0.0.1:0"],
+    relay: "127.0.0.1:0",
   });
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 
-const README = Deno.readTextFileSync(new URL("../../README.md", import.meta.url));
+import { readFileSync } from "node:fs";
+
+const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 
 /** A row of the table of permissions. */
 export interface PermissionRow {
