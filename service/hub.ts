@@ -300,7 +300,7 @@ export class Hub<Client> implements HubMachine<Client> {
       this.#reject(client, "malformed");
       return;
     }
-    const at = { now, epochMs: this.#options.epochMs + now };
+    const at = { now, epochMs: this.#options.epochMs + now, source: state.source };
     const taken = this.#directory.register(client, { record, registration }, at);
     if (typeof taken === "string") {
       this.#count(REGISTRATION_COUNTERS[taken]);

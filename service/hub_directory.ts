@@ -15,6 +15,13 @@ const MAX_LISTENERS = 10_000;
 /** Names that are held: one whose owner is away makes room. */
 const MAX_NAMES = 20_000;
 
+/**
+ * Names that owners at one source have taken, an IPv4 address or the /64 of an IPv6 address: twice as many as can be there at
+ * once. One more has it lose the earliest whose owner is away, so that whoever takes names by the thousand has nobody else's
+ * make room.
+ */
+export const MAX_NAMES_PER_SOURCE = 512;
+
 /** How long a name stays with the key that took it, after its owner was last seen. */
 export const NAME_HOLD_MS = 24 * 3_600_000;
 
@@ -34,6 +41,8 @@ export type RegistrationProblem = "stale" | "nameTaken" | "full";
 
 interface HeldName {
   readonly keyHex: string;
+  /** Where its owner was when it was taken. */
+  readonly source: string;
   /** `Infinity` while its owner is here. */
   heldUntil: number;
 }
@@ -43,6 +52,8 @@ export class HubDirectory<Client> {
   /** By key ID in hexadecimal. */
   readonly #entries = new Map<string, ListenerEntry<Client>>();
   readonly #names = new Map<string, HeldName>();
+  /** In the order they were taken. */
+  readonly #namesOf = new Map<string, Set<string>>();
 
   /** How many keys have an entry. */
   get entryCount(): number {
@@ -62,7 +73,7 @@ export class HubDirectory<Client> {
   register(
     client: Client,
     signed: { readonly record: Signed<ListenerRecord>; readonly registration: Registration },
-    at: { readonly now: number; readonly epochMs: number },
+    at: { readonly now: number; readonly epochMs: number; readonly source: string },
   ): { readonly entry: ListenerEntry<Client>; readonly replaced: Client | undefined } | RegistrationProblem {
     const { record, registration: { admission } } = signed;
     const { key, name, issuedAt } = record.content;
@@ -74,21 +85,19 @@ export class HubDirectory<Client> {
     const holder = name === undefined ? undefined : this.#names.get(name);
     if (holder !== undefined && holder.keyHex !== keyHex && holder.heldUntil > at.now) return "nameTaken";
     if (known === undefined && this.#entries.size >= MAX_LISTENERS && !this.#evictEntry()) return "full";
-    if (name !== undefined && holder === undefined && this.#names.size >= MAX_NAMES && !this.#evictName()) {
-      return "full";
-    }
+    if (name !== undefined && holder === undefined && !this.#makeRoomForName(at.source)) return "full";
 
     const entry = known ?? { keyHex, client, record, admission, unanswered: new Set<string>() };
     const replaced = entry.client === client ? undefined : entry.client;
     const oldName = entry.record.content.name;
     if (oldName !== undefined && oldName !== name && this.#names.get(oldName)?.keyHex === keyHex) {
-      this.#names.delete(oldName);
+      this.#freeName(oldName);
     }
     entry.client = client;
     entry.record = record;
     entry.admission = admission;
     this.#entries.set(keyHex, entry);
-    if (name !== undefined) this.#names.set(name, { keyHex, heldUntil: Infinity });
+    if (name !== undefined) this.#holdName(name, { keyHex, source: at.source, heldUntil: Infinity });
     return { entry, replaced };
   }
 
@@ -113,7 +122,7 @@ export class HubDirectory<Client> {
       if (entry.client === undefined && entry.record.content.expiresAt <= at.epochMs) this.#entries.delete(keyHex);
     }
     for (const [name, held] of this.#names) {
-      if (held.heldUntil <= at.now) this.#names.delete(name);
+      if (held.heldUntil <= at.now) this.#freeName(name);
     }
   }
 
@@ -124,9 +133,38 @@ export class HubDirectory<Client> {
     return false;
   }
 
-  #evictName(): boolean {
-    for (const [name, held] of this.#names) {
-      if (held.heldUntil !== Infinity) return this.#names.delete(name);
+  #holdName(name: string, held: HeldName): void {
+    const before = this.#names.get(name);
+    // The same owner at the same place: it was taken when it was taken.
+    if (before === undefined || before.source !== held.source) {
+      this.#freeName(name);
+      const names = this.#namesOf.get(held.source) ?? new Set();
+      this.#namesOf.set(held.source, names.add(name));
+    }
+    this.#names.set(name, held);
+  }
+
+  #freeName(name: string): void {
+    const held = this.#names.get(name);
+    if (held === undefined) return;
+    this.#names.delete(name);
+    const names = this.#namesOf.get(held.source);
+    names?.delete(name);
+    if (names?.size === 0) this.#namesOf.delete(held.source);
+  }
+
+  /** @returns Whether there is room. */
+  #makeRoomForName(source: string): boolean {
+    const own = this.#namesOf.get(source);
+    if (own !== undefined && own.size >= MAX_NAMES_PER_SOURCE) return this.#evictName(own);
+    return this.#names.size < MAX_NAMES || this.#evictName(this.#names.keys());
+  }
+
+  #evictName(names: Iterable<string>): boolean {
+    for (const name of names) {
+      if (this.#names.get(name)?.heldUntil === Infinity) continue;
+      this.#freeName(name);
+      return true;
     }
     return false;
   }
