@@ -101,6 +101,7 @@ export type DropReason =
   | "too many handshakes"
   | "Initial is too small"
   | "Initial connection ID is too short"
+  | "Initial of a server has a token"
   | "Initial does not open"
   | "Retry sent"
   | "token is invalid"

@@ -235,6 +235,10 @@ export class Receiver {
           parts.drop("Initial is too small"); // RFC 9000 §14.1
           return undefined;
         }
+        if (parts.role === "client" && header.token.length > 0) {
+          parts.drop("Initial of a server has a token"); // RFC 9000 §17.2.2
+          return undefined;
+        }
         // RFC 9000 §7.2: once the peer's first choice is known, packets with another one are discarded.
         const { peerSourceId } = parts.origin;
         if (peerSourceId !== undefined && !equalBytes(peerSourceId, header.sourceConnectionId)) {

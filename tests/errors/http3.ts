@@ -46,7 +46,7 @@ const H3SPEC_NAMES: Readonly<Record<string, string>> = {
 };
 
 /** @param startsBare See `play`. */
-function rowOf(test: Case, by: readonly Side[], startsBare: boolean): ErrorRow {
+function rowOf(test: Case, by: readonly Side[], startsBare: boolean, frame: 0x1d | 0x04 = 0x1d): ErrorRow {
   const [, rule, rfc, section] = /^(.+) \((RFC \d+) (§[\d.]+)\)$/.exec(test.what) ?? [];
   if (rule === undefined || rfc === undefined || section === undefined) throw new Error(`Cannot read ${test.what}`);
   const h3spec = by.includes("client") ? H3SPEC_NAMES[rule] : undefined;
@@ -56,6 +56,7 @@ function rowOf(test: Case, by: readonly Side[], startsBare: boolean): ErrorRow {
     rule,
     by,
     name: test.code,
+    frame,
     ...(h3spec === undefined ? {} : { h3spec }),
     play: (side) => {
       const answer = play(otherSide(side), test, startsBare);
@@ -69,6 +70,6 @@ function rowOf(test: Case, by: readonly Side[], startsBare: boolean): ErrorRow {
 export const HTTP3_ROWS: readonly ErrorRow[] = [
   ...AT_EITHER.map((test) => rowOf(test, EITHER, true)),
   ...AT_SERVER.map((test) => rowOf(test, ["client"], true)),
-  ...STREAM_AT_SERVER.map((test) => rowOf(test, ["client"], true)),
+  ...STREAM_AT_SERVER.map((test) => rowOf(test, ["client"], true, 0x04)),
   ...AT_CLIENT.map((test) => rowOf(test, ["server"], false)),
 ];

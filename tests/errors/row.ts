@@ -34,6 +34,8 @@ export interface ErrorRow {
   /** Who does it: each of them is played. */
   readonly by: readonly Side[];
   readonly name: ErrorName;
+  /** The answer. Default CONNECTION_CLOSE of the transport. */
+  readonly frame?: Answer["frame"];
   /** Type of the frame at fault, where the answer names one. */
   readonly frameType?: number;
   /** What h3spec calls the same case. */

@@ -102,20 +102,6 @@ Deno.test("Server that presents another key is refused (RFC 9001 §4.8)", () => 
   strictEqual(pair.client.eventTypes.includes("handshakeComplete"), false);
 });
 
-Deno.test("Client without a certificate is refused with certificate_required (RFC 8446 §4.4.2.4)", () => {
-  const pair = new Pair({ clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), credentials: [] } });
-  const client = pair.connect();
-  pair.runUntil(() => client.closeReason?.by === "peer");
-  strictEqual(client.closeReason?.code, 0x100 + 116);
-});
-
-Deno.test("Ends without a common application protocol do not connect (RFC 9001 §8.1)", () => {
-  const pair = new Pair({ clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), applicationProtocols: ["other"] } });
-  const client = pair.connect();
-  pair.runUntil(() => client.closeReason !== undefined);
-  strictEqual(client.closeReason?.code, 0x100 + 120);
-});
-
 Deno.test("Server opens no stream and takes no data before the client's Finished (RFC 9001 §5.7)", () => {
   const pair = new Pair({ link: { latencyMs: 20 } });
   // The client's second flight is late; until then the server has its keys and must not use them.
