@@ -75,10 +75,15 @@ export class DirectPath {
     pair.admits = ({ from, to }) => from === RELAY || to === RELAY || this.#asked.has(`${to} ${from}`);
   }
 
+  /** Begins a connection through the relay. */
+  connect(): QuicConnection {
+    return this.pair.connect({ remote: RELAY, transport: this.#clientTransport });
+  }
+
   /** Connects through the relay; each end knows its own address from the start. */
   connected(): { readonly client: QuicConnection; readonly server: QuicConnection } {
     const { pair } = this;
-    const client = pair.connect({ remote: RELAY, transport: this.#clientTransport });
+    const client = this.connect();
     client.addCandidate({ type: "host", address: CLIENT_ADDRESS, base: pair.client.base }, pair.now);
     pair.runUntil(() => pair.server.connections.length > 0);
     const server = pair.server.connections[0]!;

@@ -11,7 +11,13 @@ import { randomUnit } from "../../protocols/core/random.ts";
 import type { Random } from "../../protocols/core/random.ts";
 import { Ed25519PrivateKey } from "../../protocols/crypto/ed25519.ts";
 import { DEFAULT_ENDPOINT_CONFIG, DEFAULT_TRANSPORT_SETTINGS } from "../../protocols/quic/config.ts";
-import type { ConnectOptions, EndpointConfig, TlsSettings, TransportSettings } from "../../protocols/quic/config.ts";
+import type {
+  AddressValidation,
+  ConnectOptions,
+  EndpointConfig,
+  TlsSettings,
+  TransportSettings,
+} from "../../protocols/quic/config.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { QuicEndpoint } from "../../protocols/quic/endpoint.ts";
 import type { ConnectionEvent } from "../../protocols/quic/events.ts";
@@ -100,6 +106,8 @@ export interface PairOptions {
   readonly link?: Partial<LinkOptions>;
   readonly transport?: Partial<TransportSettings>;
   readonly server?: Partial<EndpointConfig>;
+  /** How the server makes sure of addresses. */
+  readonly validation?: AddressValidation;
   readonly clientTls?: TlsSettings;
   readonly serverTls?: TlsSettings;
 }
@@ -157,7 +165,11 @@ export class Pair {
     this.#clientTls = options.clientTls ?? rawKeyTls(CLIENT_KEY, SERVER_KEY);
     const serverConfig: EndpointConfig = {
       ...DEFAULT_ENDPOINT_CONFIG,
-      server: { tls: options.serverTls ?? rawKeyTls(SERVER_KEY, CLIENT_KEY), transport: this.transport },
+      server: {
+        tls: options.serverTls ?? rawKeyTls(SERVER_KEY, CLIENT_KEY),
+        transport: this.transport,
+        ...(options.validation === undefined ? {} : { addressValidation: options.validation }),
+      },
       ...options.server,
     };
     this.client = new Peer("client", new QuicEndpoint(DEFAULT_ENDPOINT_CONFIG, this.random), CLIENT_ADDRESS);
