@@ -77,6 +77,7 @@ function contestants(files: { readonly cert: string; readonly key: string }, sca
   return [
     typescript("traverse", "traverse_peer.ts", sizes(128), []),
     typescript("traverse by FFI", "traverse_peer.ts", sizes(512), ["--ffi", "--aes"]),
+    typescript("traverse by node:dgram", "traverse_peer.ts", sizes(64), ["--dgram"]),
     typescript("traverse, Web Streams", "pipe_peer.ts", sizes(128), ["--plain"]),
     typescript("datapath", "datapath.ts", sizes(128), ["--acks", "two"]),
     typescript("datapath, our ACK rate", "datapath.ts", sizes(128), ["--acks", "batch"]),

@@ -10,10 +10,12 @@
 
 import { parseArgs } from "node:util";
 import { DenoHost } from "../io/deno_host.ts";
+import { DgramHost } from "../io/dgram_host.ts";
 import { Driver } from "../io/driver.ts";
 import type { Host } from "../io/host.ts";
 import { libcrypto } from "../io/libcrypto.ts";
 import { LinuxHost } from "../io/linux_host.ts";
+import { SYSTEM_RANDOM } from "../io/process_host.ts";
 import { addressOf } from "../protocols/core/address.ts";
 import { fromHex, toHex } from "../protocols/core/bytes.ts";
 import { Ed25519PrivateKey } from "../protocols/crypto/ed25519.ts";
@@ -39,7 +41,7 @@ class Peer {
     config: EndpointConfig,
     onEvent: (connection: QuicConnection, event: ConnectionEvent) => void,
   ) {
-    this.host = options.ffi ? new LinuxHost() : new DenoHost();
+    this.host = options.ffi ? new LinuxHost() : options.dgram ? new DgramHost() : new DenoHost();
     this.endpoint = new QuicEndpoint({ ...config, aead: options.ffi ? foreignAead() : config.aead }, this.host.random);
     this.driver = new Driver(this.endpoint, this.host, (event) => {
       if (event.type === "connection") onEvent(event.connection, event.event);
@@ -48,7 +50,7 @@ class Peer {
 }
 
 function receive(options: Options): void {
-  const key = Ed25519PrivateKey.generate(new DenoHost().random);
+  const key = Ed25519PrivateKey.generate(SYSTEM_RANDOM);
   let bytes = 0;
   let begunAt = 0;
   const server = {
@@ -72,7 +74,7 @@ function receive(options: Options): void {
 }
 
 function send(options: Options): void {
-  const key = Ed25519PrivateKey.generate(new DenoHost().random);
+  const key = Ed25519PrivateKey.generate(SYSTEM_RANDOM);
   const chunk = crypto.getRandomValues(new Uint8Array(CHUNK_BYTES));
   let left = options.mebibytes * 2 ** 20;
   const fill = (connection: QuicConnection, id: number): void => {
@@ -126,6 +128,8 @@ interface Options {
   readonly mebibytes: number;
   /** Libcrypto, and sockets with segmentation offload. */
   readonly ffi: boolean;
+  /** Sockets of `node:dgram`, which Node.js and Bun have too: this program runs there as well. */
+  readonly dgram: boolean;
   readonly cipher: "TLS_CHACHA20_POLY1305_SHA256" | "TLS_AES_128_GCM_SHA256";
 }
 
@@ -138,6 +142,7 @@ if (import.meta.main) {
       mebibytes: { type: "string", default: "128" },
       aes: { type: "boolean", default: false },
       ffi: { type: "boolean", default: false },
+      dgram: { type: "boolean", default: false },
     },
   });
   const options: Options = {
@@ -145,6 +150,7 @@ if (import.meta.main) {
     peer: values.peer,
     mebibytes: Number(values.mebibytes),
     ffi: values.ffi,
+    dgram: values.dgram,
     cipher: values.aes ? "TLS_AES_128_GCM_SHA256" : "TLS_CHACHA20_POLY1305_SHA256",
   };
   if (role === "receive") receive(options);
