@@ -577,4 +577,9 @@ export async function commandLine(words: readonly string[]): Promise<number> {
   });
 }
 
-if (import.meta.main) Deno.exit(await commandLine(Deno.args));
+if (import.meta.main) {
+  if (typeof Deno === "undefined") {
+    throw new Error("Cannot run the command line: it needs Deno; dial and listen do not");
+  }
+  Deno.exit(await commandLine(Deno.args));
+}
