@@ -207,10 +207,10 @@ function decode(reader: Reader, sender: Role): TransportParameters {
     const id = readVarint62(reader);
     const value = reader.sub(readVarint(reader));
     const row = ROWS_BY_ID.get(id);
-    if (row === undefined) continue;
-    // RFC 9000 §7.4: an endpoint MUST NOT send a parameter more than once.
-    if (seen.has(id)) throw invalid(`${row.key} is there twice`);
+    // RFC 9000 §7.4: an endpoint MUST NOT send a parameter more than once, whether we know it or not.
+    if (seen.has(id)) throw invalid(`${row?.key ?? `0x${id.toString(16)}`} is there twice`);
     seen.add(id);
+    if (row === undefined) continue;
     switch (row.kind) {
       case "number": {
         const { minimum = 0, maximum = Infinity } = row;

@@ -123,6 +123,7 @@ export const TRANSPORT_PARAMETER_ROWS: readonly ErrorRow[] = [
     EITHER,
     (all) => all.set(0x04, varint(1)).add(0x04, varint(2)),
   ),
+  row("§7.4", "a parameter twice that nobody knows", EITHER, (all) => all.add(0x1b, varint(1)).add(0x1b, varint(1))),
   row("§18", "a parameter that is cut", EITHER, (all) => all.bytes.subarray(0, -1)),
   row("§18", "a parameter without a length", EITHER, (all) => fromHex(`${hexOf(all.bytes)} 40`)),
   ...NUMBERS.map(([name, id]) =>

@@ -64,6 +64,7 @@ export const RULES_WITHOUT_ROW: readonly RuleWithoutRow[] = [
 
 /** What an RFC lets us close on, or drop, and we do not close on. */
 export const TAKEN_OR_DROPPED: readonly RuleWithoutRow[] = [
+  { where: "RFC 9000 §4.5", rule: "data beyond the final size of a stream that is over", why: "passed over" },
   { where: "RFC 9000 §8.2.3", rule: "PATH_RESPONSE that nobody asked for", why: "passed over" },
   { where: "RFC 9000 §12.4", rule: "a frame type in more bytes than it takes", why: "read like any other" },
   { where: "RFC 9000 §14.1", rule: "an Initial of a client in less than 1200 bytes", why: "dropped, and counted" },

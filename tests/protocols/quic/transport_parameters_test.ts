@@ -72,8 +72,8 @@ Deno.test("Transport parameters of extensions are written and read as they are (
 });
 
 Deno.test("Transport parameters that are unknown are passed over (RFC 9000 §7.4.2)", () => {
-  const reserved = fromHex("1b03aabbcc");
-  const parameters = decodeTransportParameters(concatBytes(reserved, reserved, fromHex("0e0108")), "client");
+  const reserved = fromHex("1b03aabbcc" + "3a00");
+  const parameters = decodeTransportParameters(concatBytes(reserved, fromHex("0e0108")), "client");
   strictEqual(parameters.activeConnectionIdLimit, 8);
 });
 

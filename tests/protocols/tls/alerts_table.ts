@@ -10,6 +10,7 @@
 
 import type { AlertCase } from "../../support/tls_refusals.ts";
 import { WRONG_CERTIFICATES } from "./alerts/certificates.ts";
+import { WRONG_EXTENSIONS } from "./alerts/extensions.ts";
 import { POOR_HELLOS, UNUSABLE_SHARES, WRONG_ANSWERS } from "./alerts/hellos.ts";
 import { UNPROVED_KEYS, WRONG_FINISHED } from "./alerts/keys.ts";
 import { MALFORMED_MESSAGES, MISPLACED_MESSAGES, REFUSED_PEERS } from "./alerts/messages.ts";
@@ -22,6 +23,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
   ...WRONG_REQUESTS,
   ...WRONG_SECOND_HELLOS,
   ...WRONG_ANSWERS,
+  ...WRONG_EXTENSIONS,
   ...UNPROVED_KEYS,
   ...WRONG_CERTIFICATES,
   ...WRONG_FINISHED,
