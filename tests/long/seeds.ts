@@ -10,7 +10,7 @@
  * @throws {Error} If any seed failed, with the first one's error as cause.
  */
 export function forSeeds(name: string, count: number, run: (seed: number) => Readonly<Record<string, number>>): void {
-  const [from = 1, to = count] = (Deno.env.get("SEEDS") ?? "").split("-").filter((part) => part !== "").map(Number);
+  const [from = 1, to = count] = givenSeeds();
   const totals = new Map<string, number>();
   const failures: { seed: number; error: unknown }[] = [];
   for (let seed = from; seed <= to; seed++) {
@@ -27,4 +27,13 @@ export function forSeeds(name: string, count: number, run: (seed: number) => Rea
   if (first !== undefined) {
     throw new Error(`${failures.length} seeds failed, first ${first.seed}`, { cause: first.error });
   }
+}
+
+/** The seed of what is too long to be run many times: the first of the slice. */
+export function firstSeed(): number {
+  return givenSeeds()[0] ?? 1;
+}
+
+function givenSeeds(): number[] {
+  return (Deno.env.get("SEEDS") ?? "").split("-").filter((part) => part !== "").map(Number);
 }
