@@ -101,6 +101,8 @@ export class Relay implements Machine<RelayEvent> {
   readonly #drops = new Map<string, number>();
   /** Requests for signaling that are open. */
   #signals = 0;
+  /** Bytes of UDP payload that came to ports and that left them. */
+  readonly #bytes = { in: 0, out: 0 };
   #isPortsTurn = false;
   #now = 0;
 
@@ -143,6 +145,11 @@ export class Relay implements Machine<RelayEvent> {
     return all;
   }
 
+  /** Bytes of UDP payload that came to ports with a tunnel, and that left by ports. */
+  get bytes(): { readonly in: number; readonly out: number } {
+    return this.#bytes;
+  }
+
   /** Whether datagrams of that base are for the relay. */
   owns(base: Base): boolean {
     return this.#bases.has(base) || this.#ports.of(base) !== undefined;
@@ -164,6 +171,7 @@ export class Relay implements Machine<RelayEvent> {
     if (port === undefined) return this.#endpoint.handleDatagram(datagram, now);
     if (port.tunnel === undefined) return this.#count("dropped_kept");
     this.#count("datagrams_in");
+    this.#bytes.in += datagram.payload.length;
     port.tunnel.handleDatagram(datagram, now);
   }
 
@@ -259,6 +267,7 @@ export class Relay implements Machine<RelayEvent> {
 
   #outgoing(datagram: Datagram): Datagram {
     this.#count("datagrams_out");
+    this.#bytes.out += datagram.payload.length;
     return datagram;
   }
 

@@ -133,6 +133,7 @@ function isOnLoopback(addresses: readonly Address[]): boolean {
 export function relayMetrics(relay: Relay | undefined): Metric[] {
   if (relay === undefined) return [];
   const { connections, ports, keptPorts } = relay.sizes;
+  const { bytes } = relay;
   const drops = new Map([...relay.drops].map(([reason, count]) => [`dropped_${reason.replaceAll(" ", "_")}`, count]));
   return [
     { name: "traverse_relay_connections", type: "gauge", help: "Connections to the relay.", value: connections },
@@ -143,6 +144,18 @@ export function relayMetrics(relay: Relay | undefined): Metric[] {
       type: "gauge",
       help: "Clients of the hub by way of the relay.",
       value: relay.signalCount,
+    },
+    {
+      name: "traverse_relay_bytes_in_total",
+      type: "counter",
+      help: "UDP payload that came to ports.",
+      value: bytes.in,
+    },
+    {
+      name: "traverse_relay_bytes_out_total",
+      type: "counter",
+      help: "UDP payload that left by ports.",
+      value: bytes.out,
     },
     ...countersOf("relay", new Map<string, number>([...relay.counters, ...drops]), "Relay"),
   ];

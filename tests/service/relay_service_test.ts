@@ -2,11 +2,20 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from "node:assert/st
 import { DenoHost } from "../../io/deno_host.ts";
 import { addressOf } from "../../protocols/core/address.ts";
 import { fromHex, toHex } from "../../protocols/core/bytes.ts";
+import { VirtualNetwork } from "../../lab/mod.ts";
 import { relaysFor } from "../../service/named_relays.ts";
+import { relayMetrics } from "../../service/relay_service.ts";
 import { serve, type ServeOptions, type Service } from "../../service/serve.ts";
 import { acceptWebSocket } from "../../signaling/websocket.ts";
 import { selfSignedCertificate } from "../support/certificate.ts";
-import { type PeerHost, PlainPeer, TunnelPeer, type TunnelPeerOptions } from "../support/relay_world.ts";
+import {
+  type PeerHost,
+  PlainPeer,
+  startRelay,
+  TunnelPeer,
+  type TunnelPeerOptions,
+  untilOpen,
+} from "../support/relay_world.ts";
 
 function start(options: Partial<ServeOptions>): Promise<Service> {
   const host = new DenoHost();
@@ -61,6 +70,32 @@ Deno.test("serve runs a relay with a certificate of its own, on loopback for eve
   match(text, /^traverse_relay_ports 1$/m);
   match(text, /^traverse_relay_datagrams_in_total 1$/m);
   match(text, /^traverse_relay_opened_total 1$/m);
+  match(text, /^traverse_relay_bytes_in_total 5$/m);
+  match(text, /^traverse_relay_bytes_out_total 0$/m);
+});
+
+Deno.test("A relay's metrics have names that Prometheus takes, each once; what is dropped is among them, with its reason", () => {
+  const net = new VirtualNetwork({ seed: 1 });
+  const relay = startRelay(net.host("relay"));
+  const b = new TunnelPeer(net.host("b"), relay, { isRaw: true });
+  untilOpen(net, b);
+  const a = new PlainPeer(net.host("a"));
+  for (const remote of [a.base.local, addressOf("224.0.0.1", 5000)]) {
+    b.tunnel.send({ base: b.tunnel.base!, remote, payload: fromHex("776f726c642021") }, net.now);
+  }
+  b.driver.drain();
+  net.run({ until: net.now + 1000 });
+  const metrics = relayMetrics(relay.relay);
+  const values = new Map(metrics.map(({ name, value }) => [name, value]));
+  strictEqual(values.size, metrics.length);
+  for (const { name, type } of metrics) {
+    match(name, /^traverse_relay(_[a-z0-9]+)+$/);
+    strictEqual(name.endsWith("_total"), type === "counter", name);
+  }
+  deepStrictEqual(
+    ["bytes_out", "datagrams_out", "dropped_target"].map((name) => values.get(`traverse_relay_${name}_total`)),
+    [7, 1, 1],
+  );
 });
 
 Deno.test("serve shows the relay's users the certificate it was given, and asks for a token", async () => {
