@@ -349,7 +349,11 @@ export interface DialOptions extends PeerOptions {
 export interface ListenOptions extends PeerOptions {
   /** The name to be called by; without one, only by ticket. */
   readonly name?: string;
-  /** Who may call besides holders of the ticket. @default {nobody} */
+  /**
+   * Who may call besides holders of the ticket; with `via` alone, by ticket only, who of its holders.
+   *
+   * @default {nobody, and all of them}
+   */
   readonly allow?: AllowList;
   /** Sessions at once; a caller beyond is told `busy`. @default {1} */
   readonly maxSessions?: number;
@@ -425,6 +429,10 @@ export function listen(options: ListenOptions): Listener {
       maxSessions,
       relays,
       ticketToken: token,
+      // Without a hub the ticket is all there is to be admitted by: a list says who of its holders.
+      ...(options.allow === undefined || options.allow.any || options.allow.keys.length === 0
+        ? {}
+        : { ticketKeys: options.allow.keys }),
     });
   }
   if (signaling === undefined) {

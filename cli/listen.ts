@@ -46,7 +46,8 @@ usage: listen --signaling URL|ticket [options]
 ${PEER_OPTIONS_HELP}
   --name N           the name to be called by
   --allow KEY|FILE|any
-                     who may call besides holders of the ticket; may be repeated
+                     who may call besides holders of the ticket, or, with --via alone, which of its holders; may be
+                     repeated
   --via URL          a relay, as "serve --relay" prints it: data flows through it until there is a direct path; may be
                      repeated
   --via-token T      the relay's token, if it asks for one; once for all relays, or once for each
@@ -145,7 +146,7 @@ function wayToUs(args: ParsedArgs): Pick<ListenOptions, "via"> & { readonly sign
   }
   if (via.length > 0) {
     if (signaling === "ticket") throw new UsageError("--via needs no --signaling ticket: nothing is to be pasted back");
-    for (const name of signaling === undefined ? ["name", "allow", "token"] : []) {
+    for (const name of signaling === undefined ? ["name", "token"] : []) {
       if (args.values(name).length > 0) {
         throw new UsageError(`--${name} is for the hub: give --signaling besides --via`);
       }

@@ -245,7 +245,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     switch (event.type) {
       case "verifyPeer": {
         // The key proved in TLS must be the key that signed an offer.
-        const isAdmitted = this.#isTicketHolder(incoming) || this.#callOf(event.peer.ed25519PublicKey) !== undefined;
+        const isAdmitted = this.#isAdmitted(incoming, event.peer.ed25519PublicKey);
         connection.provideVerdict(
           isAdmitted ? { accepted: true } : { accepted: false, alert: "certificate_unknown" },
           now,
@@ -272,7 +272,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
   #onComplete(incoming: Incoming, peer: Uint8Array | undefined, now: number): void {
     const { connection } = incoming;
     const pending = this.#callOf(peer);
-    if (peer === undefined || (pending === undefined && !this.#isTicketHolder(incoming))) {
+    if (peer === undefined || !this.#isAdmitted(incoming, peer)) {
       // A second connection of one call: the first became the session.
       connection.close(0, "the call is over", now);
     } else if (this.#sessions.size >= this.#reception.maxSessions) {
@@ -357,8 +357,9 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     return this.#ways.find((way) => way.owns(incoming)) ?? this.#ways[0];
   }
 
-  #isTicketHolder(incoming: Incoming): boolean {
-    return this.#ways.some((way) => way.admitsAnybody(incoming));
+  /** By an offer that this key has signed, or without any. */
+  #isAdmitted(incoming: Incoming, key: Uint8Array | undefined): boolean {
+    return this.#callOf(key) !== undefined || this.#ways.some((way) => way.admitsHolder(incoming, key));
   }
 
   /** The latest call of whoever proved this key: a caller that calls again has given up the call before. */

@@ -117,7 +117,7 @@ export class IceAcceptWay implements AcceptWay {
     return false;
   }
 
-  admitsAnybody(): boolean {
+  admitsHolder(): boolean {
     return false;
   }
 

@@ -43,6 +43,8 @@ export class RelayedAcceptWay implements AcceptWay {
   readonly #relays: Relayed[] = [];
   /** What holders of the ticket show in their Initials. It proves no address: three times what came stays the limit. */
   readonly #ticketToken: Uint8Array | undefined;
+  /** Whom the ticket is for; `undefined`: whoever holds it. */
+  readonly #ticketKeys: readonly Uint8Array[] | undefined;
   /** What the callers of accepted offers show: each call has a token of its own. */
   readonly #tokens = new Map<PendingCall, Uint8Array>();
   #isOver = false;
@@ -51,6 +53,7 @@ export class RelayedAcceptWay implements AcceptWay {
     this.#shell = shell;
     this.#calls = calls;
     this.#ticketToken = reception.ticketToken;
+    this.#ticketKeys = reception.ticketKeys;
     if (this.#ticketToken !== undefined) shell.endpoint.admitToken(this.#ticketToken, Infinity);
   }
 
@@ -117,14 +120,15 @@ export class RelayedAcceptWay implements AcceptWay {
     return connection.path.base.kind === "tunnel" || token.length > 0;
   }
 
-  /** Whoever holds a ticket may know where we are. Who was let in for its key has to prove it first. */
+  /** Whoever holds a ticket may know where we are. Who is let in for its key has to prove it first. */
   tellsAtOnce({ token }: Incoming): boolean {
     for (const [{ call }, expected] of this.#tokens) if (equalBytes(token, expected)) return call.isListed !== true;
-    return true;
+    return this.#ticketKeys === undefined;
   }
 
-  admitsAnybody({ token }: Incoming): boolean {
-    return this.#ticketToken !== undefined && equalBytes(token, this.#ticketToken);
+  admitsHolder({ token }: Incoming, key: Uint8Array | undefined): boolean {
+    if (this.#ticketToken === undefined || !equalBytes(token, this.#ticketToken)) return false;
+    return this.#ticketKeys?.some((listed) => key !== undefined && equalBytes(listed, key)) ?? true;
   }
 
   isAttemptOf(pending: PendingCall, { token }: Incoming): boolean {

@@ -137,6 +137,8 @@ export interface Reception {
    * whose offers are accepted.
    */
   readonly ticketToken?: Uint8Array;
+  /** The keys of those who may come with it, Ed25519, 32 bytes each. Absent: whoever holds the ticket. */
+  readonly ticketKeys?: readonly Uint8Array[];
 }
 
 /** Milestones of a call, each in ms since {@linkcode Node.now}; absent while it has not been reached. */

@@ -127,8 +127,10 @@ export interface AcceptWay {
   tellsAtOnce(incoming: Incoming): boolean;
   /** Whether the connection came by this way. */
   owns(incoming: Incoming): boolean;
-  /** Whether whoever came so may be anybody: it has shown what only those know whom we have told. */
-  admitsAnybody(incoming: Incoming): boolean;
+  /**
+   * Whether whoever came so, and proves this key, needs no offer: it has shown what only those know whom we have told.
+   */
+  admitsHolder(incoming: Incoming, key: Uint8Array | undefined): boolean;
   /** Whether the connection is an attempt of that call, as far as can be told before its handshake is done. */
   isAttemptOf(pending: PendingCall, incoming: Incoming): boolean;
   /** The call has become a session by this way: what is done for it goes on until `sessionEnded`. */

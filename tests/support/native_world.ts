@@ -69,6 +69,8 @@ export interface NativeOptions {
   readonly listenerPolicy?: RelayPolicy;
   /** Relays besides the one, that the listener has an address at. */
   readonly otherRelays?: number;
+  /** The listener's ticket is for these alone. */
+  readonly ticketKeys?: readonly Uint8Array[];
   /** Of both peers. Default `quic-native`. */
   readonly transport?: TransportOfWays;
   readonly quic?: Partial<TransportSettings>;
@@ -210,7 +212,14 @@ export class NativeWorld {
     }));
     this.listener = new NativePeer(this.b, { stun: this.stun, identity: this.listenerKey, quic }, (node) => {
       const listener = new RelayedListener({ key: node.identity.publicKey, token });
-      const reception = { listener, patient: false, maxSessions, relays, ticketToken: token };
+      const reception = {
+        listener,
+        patient: false,
+        maxSessions,
+        relays,
+        ticketToken: token,
+        ...(options.ticketKeys === undefined ? {} : { ticketKeys: options.ticketKeys }),
+      };
       return transport.accept(reception, { ...node, relayPolicy: options.listenerPolicy ?? node.relayPolicy });
     });
     this.listener.onConnection = (connection, event): void => {
