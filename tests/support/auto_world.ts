@@ -143,6 +143,24 @@ export class AutoWorld {
     }
   }
 
+  /** Packets between the peers, both behind NATs, that pass no relay take so much longer each way. */
+  slowDirectPath(ms: number): void {
+    const late = new Set<Packet>();
+    const [one, other] = [this.#natOfA, this.#natOfB];
+    if (one === undefined || other === undefined) throw new Error("Both peers have to be behind a NAT");
+    for (const [{ down }, peer] of [[one, other], [other, one]] as const) {
+      const drop = (packet: Packet): boolean => {
+        if (packet.source.host !== peer.address || late.delete(packet)) return false;
+        this.net.at(this.net.now + ms, () => {
+          late.add(packet);
+          down.transmit(packet);
+        });
+        return true;
+      };
+      down.options = { ...down.options, drop };
+    }
+  }
+
   /** Takes `cutDirectPath` back. */
   mendDirectPath(): void {
     this.cutDirectPath(() => false);

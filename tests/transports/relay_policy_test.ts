@@ -191,3 +191,23 @@ Deno.test("allowed: a relay is preferred that is clearly faster, by a fifth and 
   deepStrictEqual([prefersRelay("allowed", 10, 16), prefersRelay("allowed", 10, 14)], [true, false]);
   strictEqual(prefersRelay("until-direct", 1, 1000), false);
 });
+
+Deno.test("allowed: a session stays at the relay while the direct path is clearly slower, and says why; until-direct leaves it", () => {
+  const transport = quicNative();
+  const slow = (policy: RelayPolicy, ms: number): readonly unknown[] => {
+    const world = new AutoWorld({ seed: 1, caller: { transport, policy }, listener: { transport } });
+    world.slowDirectPath(ms);
+    const caller = world.call(12_000);
+    strictEqual(world.echo.returned, "hello");
+    const told = caller.all("path").map(({ kind, reason }) => `${kind}: ${reason ?? "no reason"}`);
+    return [pathOf(caller), pathOf(world.listener), ...told];
+  };
+  deepStrictEqual(slow("allowed", 50), [
+    "relayed",
+    "relayed",
+    "relayed: the direct path takes 255 ms, the relay 155 ms",
+  ]);
+  deepStrictEqual(slow("until-direct", 50), ["direct", "direct", "direct: no reason"]);
+  // A fifth is more than this.
+  deepStrictEqual(slow("allowed", 15), ["direct", "direct", "direct: no reason"]);
+});
