@@ -9,6 +9,7 @@ import type { TraversalEvent } from "../transports/traversal.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import { interruption } from "./interrupt.ts";
 import { KeyFileError, readKeyFile } from "./key_file.ts";
+import { appendLine } from "./new_file.ts";
 import { onlyWord, PEER_OPTIONS, PEER_OPTIONS_HELP, peerOptions } from "./options.ts";
 import type { Library } from "./options.ts";
 import { CUT_SHORT, pipeSession } from "./pipe.ts";
@@ -138,7 +139,7 @@ async function knownPeers(path: string | undefined, status: Status): Promise<Kno
     path === undefined ? {} : {
       onPin: (line) => {
         try {
-          Deno.writeTextFileSync(path, line, { append: true, create: true, mode: 0o600 });
+          appendLine(path, line);
         } catch (error) {
           // The pin holds as long as the program runs, as it does without --known.
           status.note(`the peer's key is not kept: ${error instanceof Error ? error.message : error}`);

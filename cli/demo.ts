@@ -14,6 +14,7 @@ import { startChild } from "./child.ts";
 import type { Child, Fact } from "./child.ts";
 import { noWords } from "./options.ts";
 import type { Library } from "./options.ts";
+import { printLine } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
 /** What is sent each way where nothing is said. */
@@ -93,7 +94,7 @@ export async function demo(words: readonly string[], library: Library): Promise<
   for (const transport of chosen === undefined ? library.names("transport") : [chosen]) {
     const result = await run(transport, size, status, host);
     isFine &&= result.sha256 === "ok";
-    console.log(args.flag("json") ? JSON.stringify(result) : inWords(result));
+    printLine(args.flag("json") ? JSON.stringify(result) : inWords(result));
   }
   return isFine ? 0 : 1;
 }

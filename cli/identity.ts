@@ -11,6 +11,7 @@ import { formatKey } from "../signaling/identity.ts";
 import { parseArgs, UsageError } from "./args.ts";
 import { fileExists, readKeyFile, writeKeyFile } from "./key_file.ts";
 import { noWords } from "./options.ts";
+import { printLine } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
 /** What `identity --help` prints. */
@@ -34,6 +35,6 @@ export async function identity(words: readonly string[]): Promise<number> {
   const key = formatKey(Ed25519PrivateKey.fromSeed(await readKeyFile(path)).publicKey.bytes);
   if (isNew) status.note(`made a new key in ${path}`);
   if (args.flag("json")) status.tell({ type: "identity", key, isNew }, "");
-  else console.log(key);
+  else printLine(key);
   return 0;
 }

@@ -9,6 +9,7 @@ import type { AllowList } from "../signaling/admission.ts";
 import { base58Length, decodeBase58, encodeBase58 } from "../signaling/base58.ts";
 import { parseKey } from "../signaling/identity.ts";
 import { UsageError } from "./args.ts";
+import { writeNewFile } from "./new_file.ts";
 
 const HEADER = "traverse-private-key-1";
 const SEED_BYTES = 32;
@@ -22,7 +23,9 @@ export class KeyFileError extends Error {
 export async function readKeyFile(path: string): Promise<Uint8Array> {
   const text = await readText(path, `make one with: identity --key ${path}`);
   const seed = parseKeyFile(text);
-  if (seed === undefined) throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours`);
+  if (seed === undefined) {
+    throw new KeyFileError(`Cannot read key: ${path} is not a key file of ours; name another, or remove it`);
+  }
   return seed;
 }
 
@@ -42,7 +45,7 @@ export function parseKeyFile(text: string): Uint8Array | undefined {
 export async function writeKeyFile(path: string, seed: Uint8Array): Promise<void> {
   const text = `${HEADER} ${encodeBase58(seed)}\n`;
   try {
-    await Deno.writeTextFile(path, text, { createNew: true, mode: 0o600 });
+    await writeNewFile(path, text);
   } catch (error) {
     throw new KeyFileError(`Cannot write key to ${path}: ${messageOf(error)}`, { cause: error });
   }

@@ -13,6 +13,7 @@ import { identity, IDENTITY_HELP } from "./identity.ts";
 import { listen, LISTEN_HELP } from "./listen.ts";
 import type { Library } from "./options.ts";
 import { serve, SERVE_HELP } from "./serve.ts";
+import { printLine } from "./standard_streams.ts";
 import { Status } from "./status.ts";
 
 const HELP = `Peer-to-peer QUIC through NATs.
@@ -49,8 +50,8 @@ const COMMANDS: { readonly [name: string]: Command } = {
 export async function main(words: readonly string[], library: Library): Promise<number> {
   const [name, ...rest] = words;
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    console.log(HELP);
-    return name === undefined ? 2 : 0;
+    const code = printed(HELP, new Status(false));
+    return name === undefined ? 2 : code;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   const status = new Status(rest.includes("--json"));
@@ -59,13 +60,22 @@ export async function main(words: readonly string[], library: Library): Promise<
     return 2;
   }
   if (rest.includes("--help") || rest.includes("-h")) {
-    console.log(command.help);
-    return 0;
+    return printed(command.help, status);
   }
   try {
     return await command.run(rest, library);
   } catch (error) {
     return explain(error, status, name);
+  }
+}
+
+/** Help on stdout. @returns The exit code. */
+function printed(text: string, status: Status): number {
+  try {
+    printLine(text);
+    return 0;
+  } catch (error) {
+    return explain(error, status, "");
   }
 }
 

@@ -7,6 +7,7 @@
 import type { Random } from "../protocols/core/random.ts";
 import { makeRelayState, parseRelayState, type RelayState } from "../service/relay_state.ts";
 import { KeyFileError } from "./key_file.ts";
+import { writeNewFile } from "./new_file.ts";
 
 /**
  * The state in a file; makes both where there is none. Needs `--allow-read` and `--allow-write` for that file.
@@ -18,12 +19,14 @@ export async function openRelayState(path: string, random: Random, epochMs: numb
   const text = await readIfThere(path);
   if (text !== undefined) {
     const state = parseRelayState(text);
-    if (state === undefined) throw new KeyFileError(`Cannot use relay state: ${path} is not a file of ours`);
+    if (state === undefined) {
+      throw new KeyFileError(`Cannot use relay state: ${path} is not a file of ours; name another, or remove it`);
+    }
     return state;
   }
   const state = makeRelayState(random, epochMs);
   try {
-    await Deno.writeTextFile(path, state.text, { createNew: true, mode: 0o600 });
+    await writeNewFile(path, state.text);
   } catch (cause) {
     throw new KeyFileError(`Cannot write relay state to ${path}: ${messageOf(cause)}`, { cause });
   }

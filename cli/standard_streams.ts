@@ -77,6 +77,22 @@ export class StandardInput {
   }
 }
 
+/** Writes a line to stdout. @throws {StandardStreamError} If it cannot be written. */
+export function printLine(text: string): void {
+  try {
+    console.log(text);
+  } catch (cause) {
+    throw outputError(cause);
+  }
+}
+
+function outputError(cause: unknown): StandardStreamError {
+  const hint = cause instanceof Deno.errors.BrokenPipe
+    ? "the program that reads it has ended"
+    : `${reasonOf(cause)}; is the disk full?`;
+  return new StandardStreamError(`Cannot write to stdout: ${hint}`, { cause });
+}
+
 /** stdout, which stays open when a session's stream ends. */
 export function standardOutput(): WritableStream<Uint8Array> {
   return new WritableStream({
@@ -84,10 +100,7 @@ export function standardOutput(): WritableStream<Uint8Array> {
       try {
         for (let offset = 0; offset < chunk.length;) offset += await Deno.stdout.write(chunk.subarray(offset));
       } catch (cause) {
-        const hint = cause instanceof Deno.errors.BrokenPipe
-          ? "the program that reads it has ended"
-          : `${reasonOf(cause)}; is the disk full?`;
-        throw new StandardStreamError(`Cannot write to stdout: ${hint}`, { cause });
+        throw outputError(cause);
       }
     },
   });

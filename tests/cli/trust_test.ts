@@ -34,7 +34,10 @@ Deno.test("identity makes a key that only its owner may read, shows it again, an
   const other = folder.file("other.txt", "not a key");
   const refused = await run(["identity", "--key", other]);
   strictEqual(refused.code, 1);
-  match(refused.stderr, /^error: Cannot read key: .*other\.txt is not a key file of ours\n$/);
+  match(
+    refused.stderr,
+    /^error: Cannot read key: .*other\.txt is not a key file of ours; name another, or remove it\n$/,
+  );
 });
 
 Deno.test("a name is answered to whom --allow names: any, a key, a file of keys; nobody else", async () => {
