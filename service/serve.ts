@@ -29,6 +29,7 @@ import { ServiceMachine } from "./service_machine.ts";
 import type { ServiceEvent } from "./service_machine.ts";
 import { StunServer } from "./stun_server.ts";
 import { bindAlternates, bindStun } from "./stun_sockets.ts";
+import { TcpSources } from "./tcp_sources.ts";
 
 /** Where a service listens unless told otherwise: everywhere, without certificate. */
 const DEFAULT_LISTEN = "0.0.0.0:8080";
@@ -189,6 +190,8 @@ class RunningService implements Service {
       ? createHttpServer(HTTP_LIMITS, respond)
       : createHttpsServer({ ...options.tls, ...HTTP_LIMITS }, respond);
     this.#server.maxConnections = MAX_CONNECTIONS;
+    const sources = new TcpSources();
+    this.#server.on("connection", (socket) => sources.take(socket));
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade({ request, socket, head }));
   }
 
