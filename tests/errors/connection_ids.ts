@@ -10,7 +10,7 @@ import { DEFAULT_ADDRESS_VALIDATION, DEFAULT_TRANSPORT_SETTINGS } from "../../pr
 import { ACTIVE_CONNECTION_ID_LIMIT } from "../../protocols/quic/remote_connection_ids.ts";
 import { CLIENT_ADDRESS, CLIENT_KEY, rawKeyTls, SERVER_KEY } from "../support/quic_pair.ts";
 import { closingOf, rawEnd } from "../support/raw_answers.ts";
-import { say } from "./play.ts";
+import { declare, say } from "./play.ts";
 import { type Answer, EITHER, type ErrorRow } from "./row.ts";
 
 const TOKEN = "00".repeat(16);
@@ -115,6 +115,18 @@ export const CONNECTION_ID_ROWS: readonly ErrorRow[] = [
     frameType: 0x18,
     play: say(`${fresh(16)} 18 10 00 08 ${"10".repeat(8)} ${"01".repeat(16)}`),
   }),
+  {
+    rfc: "RFC 9000",
+    section: "§19.15",
+    rule: "NEW_CONNECTION_ID of a server whose connection ID is empty",
+    by: ["server"],
+    name: "PROTOCOL_VIOLATION",
+    frameType: 0x18,
+    play: declare((all) => all.set(0x0f, new Uint8Array(0)), {}, (raw) => {
+      raw.hasEmptyId = true;
+      raw.prepare(fresh(1), { packet: "1-RTT" });
+    }),
+  },
   of("§19.16", {
     rule: "RETIRE_CONNECTION_ID of an ID that was never issued",
     name: "PROTOCOL_VIOLATION",

@@ -97,6 +97,12 @@ export const PACKET_ROWS: readonly ErrorRow[] = [
     play: say("20"),
   }),
   of("§12.4", {
+    rule: "a frame of a type that nobody has defined, in the first 1-RTT packet",
+    name: "FRAME_ENCODING_ERROR",
+    frameType: 0x20,
+    play: say("20", { packet: "1-RTT" }),
+  }),
+  of("§12.4", {
     rule: "a frame of an extension that was not negotiated",
     name: "FRAME_ENCODING_ERROR",
     frameType: 0x3d7e90,

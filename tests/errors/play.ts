@@ -10,6 +10,7 @@ import { varintBytes, writeVarint62 } from "../../protocols/quic/varint.ts";
 import { Writer } from "../../protocols/core/writer.ts";
 import { closingOf, rawEnd, rawEndEstablished } from "../support/raw_answers.ts";
 import type { PairOptions } from "../support/quic_pair.ts";
+import type { RawPeer } from "../support/raw_peer.ts";
 import { withMessages } from "../support/tls_rewrite.ts";
 import type { Answer, Side } from "./row.ts";
 
@@ -35,8 +36,8 @@ const STREAM_IDS: Readonly<Record<Side, StreamIds>> = {
 /** How frames are said. */
 export interface SayOptions {
   readonly transport?: Partial<TransportSettings>;
-  /** In the Initial or Handshake packets of the handshake, instead of in a 1-RTT packet after it. */
-  readonly packet?: "Initial" | "Handshake";
+  /** In the first such packet that leaves by itself, instead of in a 1-RTT packet once all is quiet. */
+  readonly packet?: "Initial" | "Handshake" | "1-RTT";
   /** Whether the answer goes to a connection ID that the raw peer knows; not where it has offered others. Default true. */
   readonly isAddressed?: boolean;
   /** Bits set in the first byte of the packet. */
@@ -139,13 +140,19 @@ export function varintHex(value: number): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Declares other transport parameters in the handshake, which is right otherwise. */
+/**
+ * Declares other transport parameters in the handshake, which is right otherwise.
+ *
+ * @param prepare What else is wrong with the raw peer.
+ */
 export function declare(
   change: (parameters: WireParameters) => WireParameters | Uint8Array,
   options: PairOptions = {},
+  prepare: (raw: RawPeer) => void = () => {},
 ): (by: Side) => Answer {
   return (by) => {
     const { pair, raw } = rawEnd(by, options);
+    prepare(raw);
     withMessages((from, message) => {
       if (from !== by || (message.type !== "client_hello" && message.type !== "encrypted_extensions")) return message;
       const extensions = message.extensions.map((extension) => {
@@ -158,6 +165,6 @@ export function declare(
       pair.connect();
       pair.runTo(1000);
     });
-    return closingOf(pair, raw, by);
+    return closingOf(pair, raw, by, !raw.hasEmptyId);
   };
 }

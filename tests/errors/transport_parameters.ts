@@ -39,10 +39,10 @@ function row(
   rule: string,
   by: readonly Side[],
   change: Change,
-  options: { readonly h3spec?: string; readonly pair?: PairOptions } = {},
+  options: { readonly h3spec?: string; readonly pair?: PairOptions; readonly hasEmptyId?: boolean } = {},
 ): ErrorRow {
-  const { h3spec, pair } = options;
-  const play = declare(change, pair);
+  const { h3spec, pair, hasEmptyId = false } = options;
+  const play = declare(change, pair, (raw) => raw.hasEmptyId = hasEmptyId);
   const name = "TRANSPORT_PARAMETER_ERROR";
   const rest = h3spec === undefined ? {} : { h3spec: `MUST send TRANSPORT_PARAMETER_ERROR if ${h3spec}` };
   return { rfc: "RFC 9000", section, rule, by, name, frameType: 0x06, play, ...rest };
@@ -188,6 +188,16 @@ export const TRANSPORT_PARAMETER_ROWS: readonly ErrorRow[] = [
     "preferred_address with a connection ID of 21 bytes",
     SERVER,
     (all) => all.set(0x0d, preferred(`15 ${"0a".repeat(21)} ${TOKEN}`)),
+  ),
+  row(
+    "§18.2",
+    "preferred_address of a server whose connection ID is empty",
+    SERVER,
+    (all) =>
+      all.set(INITIAL_SOURCE_CONNECTION_ID, new Uint8Array(0)).set(0x0d, preferred(`08 0001020304050607 ${TOKEN}`)),
+    {
+      hasEmptyId: true,
+    },
   ),
   row("§18.2", "preferred_address that is cut", SERVER, (all) => all.set(0x0d, preferred("08 0001020304050607 00"))),
 ];

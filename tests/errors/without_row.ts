@@ -15,9 +15,6 @@ const NO_0RTT = "0-RTT is not built: no ticket is kept, and 0-RTT packets are dr
 const NO_PSK =
   "pre-shared keys and resumption are not built, and none is offered; what a server sends of them unasked is " +
   "unsupported_extension";
-const NO_EMPTY_ID =
-  "our ends always use IDs of 8 bytes, and so does the raw peer, which is one of them; played on the part " +
-  "alone (`remote_connection_ids_test.ts`)";
 const OURS = "not a breach of the peer's, but our own limit";
 
 /** Rules with MUST. */
@@ -29,15 +26,13 @@ export const RULES_WITHOUT_ROW: readonly RuleWithoutRow[] = [
   },
   { where: "RFC 9000 §12.3", rule: "packet number 2^62 - 1 is used up", why: `${OURS}; out of reach` },
   { where: "RFC 9000 §17.2.3, RFC 9001 §8.3", rule: "CRYPTO or EndOfEarlyData in 0-RTT", why: NO_0RTT },
-  { where: "RFC 9000 §18.2", rule: "preferred_address of a server whose ID is empty", why: NO_EMPTY_ID },
-  { where: "RFC 9000 §19.15", rule: "NEW_CONNECTION_ID to an end that sends to an empty ID", why: NO_EMPTY_ID },
   {
     where: "RFC 9000 §19.16",
     rule: "RETIRE_CONNECTION_ID to an end whose own ID is empty",
     why: "our ends have none that is empty",
   },
   { where: "RFC 9221 §3", rule: "max_datagram_frame_size lower than 0-RTT remembered", why: NO_0RTT },
-  { where: "RFC 8446 §4.2.10, §4.2.11", rule: "early_data and pre_shared_key: order, binders, selection", why: NO_PSK },
+  { where: "RFC 8446 §4.2.10, §4.2.11", rule: "early_data and pre_shared_key: modes, binders, selection", why: NO_PSK },
   {
     where: "RFC 8446 §4.6.2",
     rule: "authentication after the handshake",

@@ -31,6 +31,8 @@ export interface TappedPacket {
   readonly type: TappedType;
   readonly packetNumber: number;
   readonly payload: Uint8Array;
+  /** Empty in a 1-RTT packet. */
+  readonly sourceConnectionId: Uint8Array;
 }
 
 interface Keys {
@@ -44,6 +46,10 @@ export interface Rewritten {
   readonly payload: Uint8Array;
   /** Default 0. */
   readonly setBits?: number;
+  /** In place of the Source Connection ID of a long header. */
+  readonly sourceConnectionId?: Uint8Array;
+  /** In place of the Destination Connection ID of a long header, if that is empty. */
+  readonly destinationConnectionId?: Uint8Array;
 }
 
 /** One direction of one connection. */
@@ -90,7 +96,8 @@ export class PacketTap {
       const opener = keys?.candidates[0]?.opener;
       if (opener === undefined || type === undefined) return;
       const { payloadStart, payloadEnd, packetNumber } = opener;
-      packets.push({ type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) });
+      const sourceConnectionId = this.#header.sourceConnectionId.slice();
+      packets.push({ type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd), sourceConnectionId });
     });
     return packets;
   }
@@ -109,17 +116,25 @@ export class PacketTap {
       const opened = keys?.candidates[0];
       if (opened === undefined || type === undefined) return;
       const { payloadStart, payloadEnd, packetNumber } = opened.opener;
-      const packet = { type, packetNumber, payload: bytes.slice(payloadStart, payloadEnd) };
-      const changed = change(packet);
+      const sourceConnectionId = this.#header.sourceConnectionId.slice();
+      const changed = change({
+        type,
+        packetNumber,
+        payload: bytes.slice(payloadStart, payloadEnd),
+        sourceConnectionId,
+      });
       if (changed === undefined) return;
-      const { payload, setBits = 0 }: Rewritten = changed instanceof Uint8Array ? { payload: changed } : changed;
+      const rewritten: Rewritten = changed instanceof Uint8Array ? { payload: changed } : changed;
+      const { payload, setBits = 0 } = rewritten;
       const numberAt = this.#header.payloadStart;
       // The longest, as header protection takes its sample 4 bytes behind (RFC 9001 §5.4.2): a payload may be empty.
       const numberBytes = 4;
       const number = new Uint8Array(numberBytes);
       new DataView(number.buffer).setUint32(0, packetNumber);
-      const headerBytes = numberAt - start + numberBytes;
-      const sealed = concatBytes(bytes.subarray(start, numberAt), number, payload, new Uint8Array(TAG_BYTES));
+      const header = bytes.subarray(start, numberAt);
+      const front = type === "1-RTT" ? header : withConnectionIds(header, rewritten);
+      const headerBytes = front.length + numberBytes;
+      const sealed = concatBytes(front, number, payload, new Uint8Array(TAG_BYTES));
       sealed[0]! |= setBits | (numberBytes - 1);
       if (type !== "1-RTT") {
         // The Length of a long header is two bytes of ours, in front of the packet number.
@@ -163,6 +178,17 @@ export class PacketTap {
     if (fault !== undefined) throw new Error(`Cannot tap this: ${fault}`);
     return this.#header;
   }
+}
+
+/** A long header with other IDs. */
+function withConnectionIds(header: Uint8Array, ids: Rewritten): Uint8Array {
+  const sourceAt = 6 + header[5]!;
+  const restAt = sourceAt + 1 + header[sourceAt]!;
+  const was = header.subarray(6, sourceAt);
+  const destination = was.length === 0 ? ids.destinationConnectionId ?? was : was;
+  const source = ids.sourceConnectionId ?? header.subarray(sourceAt + 1, restAt);
+  const lengths = [Uint8Array.of(destination.length), Uint8Array.of(source.length)] as const;
+  return concatBytes(header.subarray(0, 5), lengths[0], destination, lengths[1], source, header.subarray(restAt));
 }
 
 const SECRET_BYTES = { "SHA-256": 32, "SHA-384": 48 } as const;

@@ -10,8 +10,10 @@ import type { Frame } from "../../protocols/quic/frame.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
 import { varintBytes } from "../../protocols/quic/varint.ts";
 import { bytesOf, framesOf, PacketTap } from "./packet_tap.ts";
-import type { TappedPacket, TappedType } from "./packet_tap.ts";
+import type { Rewritten, TappedPacket, TappedType } from "./packet_tap.ts";
 import type { Hop, Pair, Peer } from "./quic_pair.ts";
+
+const EMPTY_ID = new Uint8Array(0);
 
 /** How frames are said. */
 export interface SayingOptions {
@@ -65,6 +67,10 @@ export class RawPeer {
   alter: (packet: TappedPacket) => Uint8Array | undefined = () => undefined;
   /** What becomes of the payload of a packet of the other end before it gets here. */
   hear: (packet: TappedPacket) => Uint8Array | undefined = () => undefined;
+  /** Whether its connection ID is empty, as far as the other end can see. It hears nothing in 1-RTT packets then. */
+  hasEmptyId = false;
+  /** The ID that is its own all the same. */
+  #connectionId: Uint8Array | undefined;
   #sayings: Saying[] = [];
 
   constructor(pair: Pair, side: "client" | "server") {
@@ -126,12 +132,25 @@ export class RawPeer {
       const { type, payload } = packet;
       const frames = framesOf(packet);
       this.sent[side].push({ at: this.#pair.now, hop, type, frames, datagramBytes: bytes.length });
-      if (from !== this.#peer) return this.hear(packet);
+      if (from !== this.#peer) return this.#withId(packet, this.hear(packet), "destinationConnectionId");
+      this.#connectionId ??= packet.sourceConnectionId;
       const saying = this.#sayings.find((other) => other.packet === type && other.hop(hop));
-      if (saying === undefined) return this.alter(packet);
+      if (saying === undefined) return this.#withId(packet, this.alter(packet), "sourceConnectionId");
       this.#sayings = this.#sayings.filter((other) => other !== saying);
       const { setBits } = saying;
-      return { payload: saying.alone ? saying.frames : concatBytes(saying.frames, payload), setBits };
+      const said = { payload: saying.alone ? saying.frames : concatBytes(saying.frames, payload), setBits };
+      return this.hasEmptyId ? { ...said, sourceConnectionId: EMPTY_ID } : said;
     });
+  }
+
+  /** Hides its ID in what it sends, and puts it back into what comes. */
+  #withId(
+    packet: TappedPacket,
+    payload: Uint8Array | undefined,
+    which: "sourceConnectionId" | "destinationConnectionId",
+  ): Uint8Array | Rewritten | undefined {
+    if (!this.hasEmptyId) return payload;
+    const id = which === "sourceConnectionId" ? EMPTY_ID : this.#connectionId ?? EMPTY_ID;
+    return { payload: payload ?? packet.payload, [which]: id };
   }
 }

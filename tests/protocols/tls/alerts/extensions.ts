@@ -88,6 +88,17 @@ export const WRONG_EXTENSIONS: readonly AlertCase[] = [
     change: say(type, code, body),
     expect: `${type === "client_hello" ? "server" : "client"} ${alert}`,
   })),
+  {
+    rule: "RFC 8446 §4.2.11",
+    input: "a ClientHello with pre_shared_key in front of other extensions",
+    change: () => (_from, one) => {
+      const message = decodeMessage(one.data);
+      if (message.type !== "client_hello") return [one];
+      const keys: Extension = { type: "other", code: 41, data: new Uint8Array(0) };
+      return [{ level: one.level, data: encodeMessage({ ...message, extensions: [keys, ...message.extensions] }) }];
+    },
+    expect: "server illegal_parameter",
+  },
   ...(["server_hello", "encrypted_extensions"] as const).map((type): AlertCase => ({
     rule: "RFC 8446 §4.2",
     input: `${NAMES[type]} with each extension twice`,
