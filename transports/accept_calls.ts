@@ -117,6 +117,10 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     for (const connection of this.#sessions.keys()) connection.onUnreachable(base, remote, now);
   }
 
+  onBasesChanged(now: number): void {
+    for (const way of this.#ways) way.onBasesChanged?.(now);
+  }
+
   close(code: number, reason: string, now: number): void {
     this.#isOver = true;
     for (const connection of this.#sessions.keys()) connection.close(code, reason, now);
@@ -334,6 +338,7 @@ export class AcceptCalls implements TraversalLogic<ListenerEvent> {
     if (awaited === undefined || event.type === "keyLog") this.#shell.emit({ type: "connection", connection, event });
     if (event.type !== "closed") {
       paths.onEvent(event, now);
+      way.onSessionEvent?.(connection, event, now);
       this.#handOver(established);
       return;
     }

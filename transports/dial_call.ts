@@ -347,6 +347,7 @@ export class DialCall implements TraversalLogic<CallerEvent> {
     }
     if (event.type !== "closed") {
       paths.onEvent(event, now);
+      state.way.onSessionEvent?.(event, now);
       if (state.name === "chosen" && paths.isUsable) this.#establish(state);
       return;
     }

@@ -11,6 +11,7 @@ import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidat
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { IceEvent, PairReport } from "../protocols/ice/types.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { ConnectionEvent } from "../protocols/quic/events.ts";
 import type { ListenerEvent } from "../signaling/machines.ts";
 import type { AcceptCalls } from "./accept_calls.ts";
 import { IceCall } from "./ice_call.ts";
@@ -43,7 +44,7 @@ export class IceAcceptWay implements AcceptWay {
   readonly #shell: TraversalShell<ListenerEvent>;
   readonly #calls: AcceptCalls;
   readonly #checking = new Map<PendingCall, Checking>();
-  /** Agents of sessions go on answering the checks that are still under way. */
+  /** Agents of sessions keep the path in use. */
   readonly #sessions = new Map<QuicConnection, IceCall>();
 
   constructor(reception: Reception, shell: TraversalShell<ListenerEvent>, calls: AcceptCalls) {
@@ -68,7 +69,7 @@ export class IceAcceptWay implements AcceptWay {
     const { call } = pending;
     const { patient } = this.#reception;
     const handle = (event: IceEvent, at: number): void => this.#onIce(pending, event, at);
-    const ice = new IceCall(this.#shell.mux, this.#shell.node, call, { role: "controlled", patient, now }, handle);
+    const ice = new IceCall(this.#shell, call, { role: "controlled", patient, now }, handle);
     this.#checking.set(pending, { ice, admitted: new Set(), rttsMs: new Map() });
     ice.addLocal(this.#calls.candidates, now);
     if (this.#shell.gathering.isDone) ice.endOfLocal(now);
@@ -131,6 +132,16 @@ export class IceAcceptWay implements AcceptWay {
     if (checking === undefined) return;
     this.#forget(pending, checking);
     this.#sessions.set(session, checking.ice);
+    checking.ice.begin(session, ({ base }) => base.kind === "tunnel", this.#shell.now);
+  }
+
+  /** The caller moves, and ICE follows. */
+  onSessionEvent(session: QuicConnection, event: ConnectionEvent, now: number): void {
+    if (event.type === "pathChanged") this.#sessions.get(session)?.follow(now);
+  }
+
+  onBasesChanged(now: number): void {
+    for (const ice of this.#sessions.values()) ice.onBasesChanged(now);
   }
 
   ended(pending: PendingCall): void {
@@ -173,6 +184,10 @@ export class IceAcceptWay implements AcceptWay {
       case "valid":
       case "nominated":
       case "roleChanged":
+      case "restarted":
+      case "consentQuiet":
+      case "consentInDoubt":
+      case "consentExpired":
         return;
       default:
         unreachable(event);

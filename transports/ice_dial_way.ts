@@ -12,6 +12,7 @@ import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidat
 import { unreachable } from "../protocols/core/unreachable.ts";
 import type { IceEvent, PairReport } from "../protocols/ice/types.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { ConnectionEvent } from "../protocols/quic/events.ts";
 import type { Call, CallerEvent } from "../signaling/machines.ts";
 import { Attempts } from "./attempts.ts";
 import type { DialCall } from "./dial_call.ts";
@@ -37,6 +38,12 @@ export class IceDialWay implements DialWay {
   readonly #attempts: Attempts;
   /** From the peer's answer on. */
   #ice: IceCall | undefined;
+  /** The peer's addresses at relays: as many as an answer and what follows it may name. */
+  readonly #relays = new Set<Address>();
+  /** What the call has become. */
+  #session: QuicConnection | undefined;
+  /** The path that the session is to move to, once it is proved for QUIC too. */
+  #asked: PathKey | undefined;
   /** Whether the peer has told an address at a relay. */
   #hasRelay = false;
   /** The peer's addresses that lead to it without a relay. */
@@ -77,7 +84,7 @@ export class IceDialWay implements DialWay {
   answer(call: Call, now: number): void {
     const { patient } = this.#target;
     const handle = (event: IceEvent, at: number): void => this.#onIce(event, at);
-    this.#ice = new IceCall(this.#shell.mux, this.#shell.node, call, { role: "controlling", patient, now }, handle);
+    this.#ice = new IceCall(this.#shell, call, { role: "controlling", patient, now }, handle);
     this.#ice.addLocal(this.#call.candidates, now);
     this.addRemote(call.candidates, now);
     if (this.#shell.gathering.isDone) this.#ice.endOfLocal(now);
@@ -86,6 +93,7 @@ export class IceDialWay implements DialWay {
   addRemote(candidates: readonly RemoteCandidate[], now: number): void {
     // An address at a relay is the other way's: QUIC goes there without any check.
     this.#remote = candidates.filter(({ type }) => type !== "relay");
+    for (const { type, address } of candidates) if (type === "relay") this.#relays.add(address);
     this.#hasRelay = this.#remote.length < candidates.length;
     this.#ice?.addRemote(this.#remote, now);
     this.#dialEarly(now);
@@ -109,8 +117,9 @@ export class IceDialWay implements DialWay {
   }
 
   /** Others follow when checks have got through from the bases that there are. */
-  onBasesChanged(): void {
+  onBasesChanged(now: number): void {
     this.#attempts.onBasesChanged();
+    this.#ice?.onBasesChanged(now);
   }
 
   has(connection: QuicConnection): boolean {
@@ -126,12 +135,36 @@ export class IceDialWay implements DialWay {
     this.#lastHandshakeError = reason;
   }
 
-  /** The agent goes on answering the checks of the peer, which may still be under way. */
+  /** The agent goes on: it keeps the path in use, and may find a better one. */
   win(session: QuicConnection, now: number): void {
     this.#isOver = true;
-    const attempt = this.#attempts.get(session);
+    this.#session = session;
     this.#attempts.settle(session);
-    if (attempt !== undefined) this.#ice?.nominate(attempt.base, attempt.remote, now);
+    this.#ice?.begin(session, ({ base, remote }) => base.kind === "tunnel" || this.#relays.has(remote), now);
+  }
+
+  /** QUIC proves a path before it moves there, and ICE follows. */
+  onSessionEvent(event: ConnectionEvent, now: number): void {
+    switch (event.type) {
+      case "handshakeConfirmed":
+        this.#improve(now);
+        return;
+      case "pathValidated":
+      case "pathFailed": {
+        const { base, remote } = event;
+        if (this.#asked?.base !== base || this.#asked.remote !== remote) return;
+        this.#asked = undefined;
+        if (event.type === "pathFailed") return;
+        this.#session?.migrate(base, remote, now);
+        this.#shell.wakeEndpoint();
+        return;
+      }
+      case "pathChanged":
+        this.#ice?.follow(now);
+        return;
+      default:
+        return;
+    }
   }
 
   lose(): Findings {
@@ -141,6 +174,7 @@ export class IceDialWay implements DialWay {
 
   stop(): void {
     this.#isOver = true;
+    this.#session = undefined;
     this.#ice?.stop();
     this.#attempts.settle();
   }
@@ -187,6 +221,15 @@ export class IceDialWay implements DialWay {
     }
   }
 
+  /** The session moves to a path that ICE has proved and that is better than its own. */
+  #improve(now: number): void {
+    const better = this.#ice?.betterPath;
+    if (this.#session === undefined || better === undefined || this.#asked !== undefined) return;
+    if (!this.#session.probePath(better.base, better.remote, now)) return;
+    this.#asked = { base: better.base, remote: better.remote };
+    this.#shell.wakeEndpoint();
+  }
+
   #onIce(event: IceEvent, now: number): void {
     switch (event.type) {
       case "authenticatedCheck":
@@ -202,8 +245,14 @@ export class IceDialWay implements DialWay {
         this.#call.onHopeless();
         return;
       case "valid":
+        this.#improve(now);
+        return;
       case "nominated":
       case "roleChanged":
+      case "restarted":
+      case "consentQuiet":
+      case "consentInDoubt":
+      case "consentExpired":
         return;
       default:
         unreachable(event);

@@ -124,6 +124,11 @@ export class Mux {
     if (port instanceof AttachedPort) this.#usernames.set(localUfrag, port);
   }
 
+  /** Requests with this fragment are nobody's from now on. */
+  unrouteUsername(localUfrag: string): void {
+    this.#usernames.delete(localUfrag);
+  }
+
   /**
    * Names who carries what machines send on a tunnel's base; what comes out of the tunnel comes back by `handleDatagram`.
    *

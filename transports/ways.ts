@@ -12,6 +12,7 @@ import type { LocalCandidate, RemoteCandidate } from "../protocols/core/candidat
 import type { Base } from "../protocols/core/machine.ts";
 import type { PairReport } from "../protocols/ice/types.ts";
 import type { QuicConnection } from "../protocols/quic/connection.ts";
+import type { ConnectionEvent } from "../protocols/quic/events.ts";
 import type { Call } from "../signaling/machines.ts";
 import type { RelayAccess } from "./traversal.ts";
 
@@ -67,6 +68,8 @@ export interface DialWay {
   onClosed(connection: QuicConnection, reason: string): void;
   /** One of its connections is the session: the others are dropped. */
   win(session: QuicConnection, now: number): void;
+  /** Something happened on the session that is this way's. */
+  onSessionEvent?(event: ConnectionEvent, now: number): void;
   /** A connection of another way's is the session: all are dropped. @returns What was found so far. */
   lose(now: number): Findings;
   /** The call or its session is over. */
@@ -137,6 +140,10 @@ export interface AcceptWay {
   won(pending: PendingCall, session: QuicConnection): void;
   /** The call is over without a session, or has become one by another way. */
   ended(pending: PendingCall): void;
+  /** Something happened on a session that is this way's. */
+  onSessionEvent?(session: QuicConnection, event: ConnectionEvent, now: number): void;
+  /** Bases have come or gone. */
+  onBasesChanged?(now: number): void;
   sessionEnded(session: QuicConnection): void;
   /** What was tried for a call that came to nothing; `undefined` if nobody would learn anything from it. */
   report(pending: PendingCall): readonly PairReport[] | undefined;

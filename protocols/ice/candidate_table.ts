@@ -126,6 +126,15 @@ export class CandidateTable {
     return this.#keep({ address, type: "prflx", priority, foundation: `remote ${this.#arrivals++}` });
   }
 
+  /** Those that checks have revealed are to be found anew. @param used The address that is in use, and stays. */
+  forgetPeerReflexive(used: Address | undefined): void {
+    for (const { address, type } of [...this.#remote.values()]) {
+      if (type !== "prflx" || address === used) continue;
+      this.#remote.delete(address);
+      this.#peerReflexive--;
+    }
+  }
+
   /** Whether a pair may be made: RFC 8445 §6.1.2.2, and the rule at the head of this file. */
   mayPair(base: Base, remote: RemoteEntry): boolean {
     const { address } = remote;

@@ -78,8 +78,10 @@ export class Checklist {
     this.#triggered.add(pair);
   }
 
-  /** Nothing more is checked but what is triggered from now on. */
-  clearTriggered(): void {
+  /** No pair is left. */
+  clear(): void {
+    this.#pairs.length = 0;
+    this.#byPath.clear();
     this.#triggered.clear();
   }
 
@@ -116,6 +118,25 @@ export class Checklist {
     }
   }
 
+  /** Pairs that failed for a while only are waiting again; for good after `until`. */
+  retry(now: number, until: number | undefined): void {
+    for (const pair of this.#pairs) {
+      const { state } = pair;
+      if (state.name !== "failed" || state.retryAt === undefined || now < state.retryAt) continue;
+      if (until === undefined || now < until) pair.enterWaiting();
+      else pair.enterFailed(state.reason, undefined);
+    }
+  }
+
+  /** When `retry` has something to do; `Infinity` for never. */
+  get retryAt(): number {
+    let at = Infinity;
+    for (const { state } of this.#pairs) {
+      if (state.name === "failed" && state.retryAt !== undefined) at = Math.min(at, state.retryAt);
+    }
+    return at;
+  }
+
   /** Pairs in any of these states. */
   count(...states: readonly PairStateName[]): number {
     let count = 0;
@@ -135,6 +156,11 @@ export class Checklist {
   /** Whether a better pair than this one may still be proved. */
   hasOpenBetterThan(pair: Pair): boolean {
     return this.#pairs.some((other) => other.isOpen && this.#compare(other, pair) < 0);
+  }
+
+  /** Whether the other is proved, and the better one. */
+  isBehind(pair: Pair, other: Pair | undefined): boolean {
+    return other?.state.name === "succeeded" && this.#compare(pair, other) > 0;
   }
 
   /** What became of each pair, best first. */

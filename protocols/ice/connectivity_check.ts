@@ -127,28 +127,3 @@ export function grantCheck(message: StunMessage): GrantedCheck {
   if (iceControlled !== undefined) return { priority, useCandidate, role: "controlled", tiebreaker: iceControlled };
   throw new StunError(STUN_ERROR_CODES.BAD_REQUEST, "check without a role");
 }
-
-/** What a role conflict comes to: RFC 8445 §7.3.1.1. */
-export type ConflictOutcome = "none" | "switch" | "refuse";
-
-/**
- * Decides between two agents that believe to have the same role: RFC 8445 §7.3.1.1.
- *
- * @returns `switch` if we take the other role, `refuse` if the peer has to: it is told so with 487.
- */
-export function resolveConflict(
-  own: { readonly role: IceRole; readonly tiebreaker: Uint8Array },
-  theirs: { readonly role: IceRole; readonly tiebreaker: Uint8Array },
-): ConflictOutcome {
-  if (own.role !== theirs.role) return "none";
-  const isOwnLargerOrEqual = compareTiebreakers(own.tiebreaker, theirs.tiebreaker) >= 0;
-  // The larger tiebreaker is controlling in the end, whichever role both claim.
-  return isOwnLargerOrEqual === (own.role === "controlling") ? "refuse" : "switch";
-}
-
-function compareTiebreakers(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < 8; i++) {
-    if (a[i] !== b[i]) return a[i]! - b[i]!;
-  }
-  return 0;
-}

@@ -42,6 +42,18 @@ export class Nomination {
     this.#wanted = { base, remote };
   }
 
+  /** Whether it is the path that is to be nominated. */
+  isWanted(pair: Pair): boolean {
+    return this.#wanted?.base === pair.base && this.#wanted.remote === pair.remote.address;
+  }
+
+  /** All pairs are new: RFC 8445 §9. */
+  restart(): void {
+    this.#state = OPEN;
+    this.#wanted = undefined;
+    this.#firstValidAt = undefined;
+  }
+
   noteValid(now: number): void {
     this.#firstValidAt ??= now;
   }
@@ -63,13 +75,13 @@ export class Nomination {
     return this.#firstValidAt + this.#config.nominationDelayMs;
   }
 
-  /** Chooses, if it is time to. */
-  consider(now: number): void {
-    if (this.#state.name !== "open") return;
+  /** Chooses, if it is time to. @param nominated The pair that is nominated: only the path in use takes its place. */
+  consider(now: number, nominated: Pair | undefined): void {
+    if (this.#state.name !== "open" || (nominated !== undefined && this.#wanted === undefined)) return;
     const pair = this.#wanted === undefined
       ? this.#best(now)
       : this.#checklist.find(this.#wanted.base, this.#wanted.remote);
-    if (pair?.state.name === "succeeded") this.#state = { name: "chosen", pair };
+    if (pair?.state.name === "succeeded" && pair !== nominated) this.#state = { name: "chosen", pair };
   }
 
   #best(now: number): Pair | undefined {

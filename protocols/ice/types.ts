@@ -7,6 +7,7 @@
 import type { Address } from "../core/address.ts";
 import type { CandidateType } from "../core/candidate.ts";
 import type { Base } from "../core/machine.ts";
+import type { Random } from "../core/random.ts";
 
 /** RFC 8445 §6.1.1. */
 export type IceRole = "controlling" | "controlled";
@@ -93,6 +94,14 @@ export type IceEvent =
   /** Both sides agree on this pair: our check with USE-CANDIDATE succeeded, or the peer's was answered on a valid pair. */
   | { readonly type: "nominated"; readonly pair: ValidPair; readonly by: "us" | "peer" }
   | { readonly type: "roleChanged"; readonly role: IceRole }
+  /** Everything is checked anew, because we were told to or because the peer does: RFC 8445 §9. */
+  | { readonly type: "restarted" }
+  /** Nothing was sent on the path for 20 s: whoever sends there may ask the peer for a sign. */
+  | { readonly type: "consentQuiet"; readonly base: Base; readonly remote: Address }
+  /** What was sent on the path is unanswered, and so were two checks of consent. */
+  | { readonly type: "consentInDoubt"; readonly base: Base; readonly remote: Address }
+  /** For 30 s: nothing more may be sent there (RFC 7675 §5.1). */
+  | { readonly type: "consentExpired"; readonly base: Base; readonly remote: Address }
   /** Nothing is left to try. A check of the peer's that still comes in revives the agent. */
   | { readonly type: "failed"; readonly reason: string; readonly report: readonly PairReport[] };
 
@@ -123,4 +132,15 @@ export interface PairReport {
   readonly requestsReceived: number;
   /** From request to response; `undefined` unless a request that was sent once was answered. */
   readonly rttMs: number | undefined;
+}
+
+/** What an agent starts from. */
+export interface IceAgentOptions {
+  readonly role: IceRole;
+  readonly local: IceCredentials;
+  /** May follow later by `setRemoteCredentials`: what comes before is remembered. */
+  readonly remote?: IceCredentials;
+  readonly now: number;
+  readonly random: Random;
+  readonly config?: Partial<IceConfig>;
 }

@@ -11,10 +11,9 @@ import type { Base } from "../core/machine.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { Verdict } from "../tls/events.ts";
 import type { ConnectionParts } from "./connection_parts.ts";
-import { makeParts } from "./connection_setup.ts";
-import type { ConnectionHost, ConnectionSetup } from "./connection_setup.ts";
+import { type ConnectionHost, type ConnectionSetup, makeParts } from "./connection_setup.ts";
 import type { CloseReason, State } from "./connection_state.ts";
-import type { ConnectionStats } from "./connection_stats.ts";
+import { answeredAt, type ConnectionStats } from "./connection_stats.ts";
 import { TransportError } from "./errors.ts";
 import { advanceHandshake, maySpeakEarly } from "./establishment.ts";
 import type { ConnectionEvent } from "./events.ts";
@@ -111,6 +110,7 @@ export class QuicConnection {
       keyUpdates: keyUpdate.updates,
       streams: streams.count,
       datagramBytes: mtu.currentBytes,
+      answeredAt: answeredAt(this.#parts),
     };
   }
 
@@ -243,9 +243,9 @@ export class QuicConnection {
     closeOnError(this.#parts, new TransportError("INVALID_TOKEN", "A Retry's token of another time or address"), now);
   }
 
-  /** Drops it without a word: a losing attempt of an early dial. */
-  abandon(): void {
-    finish(this.#parts, { by: "abandoned", code: 0, reason: "" });
+  /** Drops it without a word: a losing attempt of an early dial, or, with a reason, a peer that consents to nothing more. */
+  abandon(reason?: string): void {
+    finish(this.#parts, { by: reason === undefined ? "abandoned" : "idle", code: 0, reason: reason ?? "" });
     this.#host.wake();
   }
 

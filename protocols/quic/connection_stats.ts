@@ -4,7 +4,15 @@
  * @module
  */
 
+import type { ConnectionParts } from "./connection_parts.ts";
 import type { State } from "./connection_state.ts";
+
+/** See {@linkcode ConnectionStats.answeredAt}. */
+export function answeredAt({ loss, paths: { active } }: ConnectionParts): number {
+  // Where only the port differs, loss detection goes on as before: what was sent before the move was sent elsewhere.
+  const { newestAckedSentAt } = loss;
+  return Math.max(active.provenAt, newestAckedSentAt >= active.usedSince ? newestAckedSentAt : -Infinity);
+}
 
 /** What a connection has done so far. */
 export interface ConnectionStats {
@@ -40,4 +48,9 @@ export interface ConnectionStats {
   readonly streams: number;
   /** UDP payload of a full datagram. */
   readonly datagramBytes: number;
+  /**
+   * When the newest packet left on the path in use of which the peer has shown that it came: by an acknowledgement, or by
+   * PATH_RESPONSE. Monotonic ms; `-Infinity` if there is none.
+   */
+  readonly answeredAt: number;
 }

@@ -53,6 +53,8 @@ export class Path implements PathKey {
   mtu: PathMtu | undefined;
   /** Time there and back, as far as it was measured. */
   rttMs: number | undefined;
+  /** When the newest challenge left here whose response has come: the peer was at the remote address then. */
+  provenAt = -Infinity;
   #isValidated: boolean;
   #receivedBytes = 0;
   #sentBytes = 0;
@@ -184,6 +186,7 @@ export class Path implements PathKey {
     if (challenge === undefined) return false;
     this.#isValidated = true;
     this.rttMs = now - challenge.sentAt;
+    if (challenge.sentAt > this.provenAt) this.provenAt = challenge.sentAt;
     // RFC 9000 §8.2.1: the address is proven, that 1200 bytes get there is not: one more, now that nothing limits it.
     if (challenge.isFullSize) this.stopValidation();
     else this.#isChallengeDue = true;

@@ -107,21 +107,39 @@ Deno.test("ice-then-quic: a session goes on when the caller's address is replace
   }
 });
 
-Deno.test("ice-then-quic: without a relay a session ends on both sides when the listener's address or mapping is replaced: a server may not move (RFC 9000 §9)", () => {
+Deno.test("ice-then-quic: without a relay a session ends on both sides when the listener comes to a network that the caller's NAT lets nothing in from (RFC 7675 §5.1)", () => {
+  const world = new World({ seed: 1 });
+  const { caller, listener } = world.call();
+  const { net } = world;
+  net.run({ until: net.now + 1000 });
+  move(net, world.b);
+  net.run({ until: net.now + 2 * IDLE_MS });
+  for (const peer of [caller, listener]) {
+    match(closed(peer).join(), /^\d+(\.\d+)? The peer has consented to nothing for 30 s/);
+  }
+  // But the listener can be called again.
+  world.a.stop();
+  const again = world.dial();
+  net.run({ until: net.now + 1000 });
+  strictEqual(again.sessions.length, 1);
+});
+
+Deno.test("ice-then-quic: without a relay a session goes on when the listener's mapping is replaced, or its address where it can send to the caller: ICE begins anew (RFC 8445 §9)", () => {
   for (const isMoved of [true, false]) {
-    const world = new World({ seed: 1 });
+    const world = new World({ seed: 1, ...(isMoved ? { caller: OPEN } : {}) });
     const { caller, listener } = world.call();
     const { net } = world;
+    const { connection } = caller.sessions[0]!;
     net.run({ until: net.now + 1000 });
     if (isMoved) move(net, world.b);
     else world.natOfB?.rebind();
+    const before = connection.path.remote;
+    // The listener knows that its base is gone, and not what its NAT has done: that is silence for it.
+    ok(echoes(world, caller, connection, isMoved ? COMPARE_INTERVAL_MS + 5 * PEER_RTT_MS : 25_000), `${isMoved}`);
+    ok(connection.path.remote !== before);
     net.run({ until: net.now + 2 * IDLE_MS });
-    for (const peer of [caller, listener]) match(closed(peer).join(), /^\d+(\.\d+)? Nothing was heard for 30000 ms$/);
-    // But the listener can be called again.
-    world.a.stop();
-    const again = world.dial();
-    net.run({ until: net.now + 1000 });
-    strictEqual(again.sessions.length, 1);
+    ok(echoes(world, caller, connection, 2 * PEER_RTT_MS));
+    deepStrictEqual([caller.sessions.length, listener.sessions.length, closed(caller)], [1, 1, []]);
   }
 });
 

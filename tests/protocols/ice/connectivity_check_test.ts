@@ -8,8 +8,8 @@ import {
   grantCheck,
   integrityKeyOf,
   readRequest,
-  resolveConflict,
 } from "../../../protocols/ice/connectivity_check.ts";
+import { resolveConflict } from "../../../protocols/ice/role.ts";
 import type { IceRole } from "../../../protocols/ice/types.ts";
 import { StunError } from "../../../protocols/stun/errors.ts";
 import { decodeStun, encodeStun, isAuthentic, type StunFields } from "../../../protocols/stun/npm_stun.ts";
