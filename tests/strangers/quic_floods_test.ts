@@ -213,6 +213,7 @@ for (const row of FLOODS) {
   Deno.test(`Flood of ${row.name}`, () => {
     const outcome = new Flood(row).run();
     const told = JSON.stringify(outcome);
+    // What docs/limits.md says.
     if (Deno.env.get("TELL") !== undefined) console.log(told);
     ok(outcome.undisturbedBytes > 300_000, told);
     ok(outcome.honestBytes >= LEAST_HONEST_SHARE * outcome.undisturbedBytes, told);

@@ -60,6 +60,8 @@ export interface FloodOutcome {
   readonly answerFactor: number;
   /** Packets that the server sealed or opened, per datagram of the flood, what it did for the honest client left out. */
   readonly packetsPerDatagram: number;
+  /** Time of this machine that it took to receive a datagram and to answer: to be told, not to be judged. */
+  readonly microsPerDatagram: number;
   /** How the server closed the flooder's connection, if it did. */
   readonly code: number | undefined;
 }
@@ -131,15 +133,16 @@ export class Flood {
     pair.runTo(pair.now + FLOOD_MS);
     this.#honestBytes = 0;
     const workBefore = this.#work.packets;
-    pair.runTo(pair.now + FLOOD_MS);
+    const honestMs = spent(() => pair.runTo(pair.now + FLOOD_MS));
     const undisturbedBytes = this.#honestBytes;
     const honestWork = this.#work.packets - workBefore;
     this.#honestBytes = 0;
     this.#answerBytes = 0;
     const workAtFlood = this.#work.packets;
+    let floodMs = 0;
     for (let ms = 0; ms < FLOOD_MS; ms++) {
       for (let i = 0; i < this.#options.perMs; i++) this.#send(ms * this.#options.perMs + i);
-      pair.runTo(pair.now + 1);
+      floodMs += spent(() => pair.runTo(pair.now + 1));
       this.#options.check?.(this);
     }
     const honestBytes = this.#honestBytes;
@@ -151,6 +154,7 @@ export class Flood {
       floodDatagrams: this.#sentDatagrams,
       answerFactor: this.#answerBytes / Math.max(1, this.#sentBytes),
       packetsPerDatagram: floodWork / Math.max(1, this.#sentDatagrams),
+      microsPerDatagram: 1000 * (floodMs - honestMs) / Math.max(1, this.#sentDatagrams),
       code: closeReason?.by === "transport" ? closeReason.code : undefined,
     };
     honest.close(0, "", pair.now);
@@ -224,6 +228,13 @@ export class Flood {
       }
     }
   }
+}
+
+/** Milliseconds of this machine. */
+function spent(act: () => void): number {
+  const from = performance.now();
+  act();
+  return performance.now() - from;
 }
 
 /** Fields of a frame. */
