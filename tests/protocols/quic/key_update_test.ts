@@ -11,7 +11,7 @@ import { DEFAULT_CIPHER_SUITES } from "../../../protocols/tls/config.ts";
 import { QuicEndpoint } from "../../../protocols/quic/endpoint.ts";
 import { DEFAULT_ENDPOINT_CONFIG } from "../../../protocols/quic/config.ts";
 import { CLIENT_KEY, Pair, rawKeyTls, readAll, SERVER_KEY } from "../../support/quic_pair.ts";
-import { backendWith, RogueClient } from "../../support/rogue_client.ts";
+import { backendWith, RogueEnd } from "../../support/rogue_end.ts";
 
 const SUITE = CIPHER_SUITES.TLS_CHACHA20_POLY1305_SHA256;
 const PING = fromHex("01");
@@ -145,32 +145,32 @@ Deno.test("Keys are updated before the old ones are gone, where the limit would 
 });
 
 Deno.test("Peer that updates is followed at once, before it is acknowledged (RFC 9001 §6.2)", () => {
-  const rogue = new RogueClient();
-  const { sentPackets } = rogue.server.stats;
-  const before = rogue.phaseFromServer;
+  const rogue = new RogueEnd();
+  const { sentPackets } = rogue.victim.stats;
+  const before = rogue.phaseHeard;
   rogue.sealer.update();
   rogue.say(PING);
   rogue.pair.runTo(rogue.pair.now + 100);
-  strictEqual(rogue.server.stats.keyUpdates, 1);
-  ok(rogue.server.stats.sentPackets > sentPackets);
-  deepStrictEqual([before, rogue.phaseFromServer, rogue.unreadFromServer], [0, 1, 0]);
-  strictEqual(rogue.server.state, "confirmed");
+  strictEqual(rogue.victim.stats.keyUpdates, 1);
+  ok(rogue.victim.stats.sentPackets > sentPackets);
+  deepStrictEqual([before, rogue.phaseHeard, rogue.unreadPackets], [0, 1, 0]);
+  strictEqual(rogue.victim.state, "confirmed");
 });
 
 Deno.test("Packets of the old phase are taken for three probe timeouts after the update, and no longer (RFC 9001 §6.5)", () => {
   for (const lateByProbeTimeouts of [0, 2.5, 3.5]) {
-    const rogue = new RogueClient();
-    const { pair, server } = rogue;
+    const rogue = new RogueEnd();
+    const { pair, victim } = rogue;
     const old = rogue.oldSealer();
     const late = rogue.takeNumber();
     rogue.sealer.update();
     rogue.say(PADDING);
-    const before = server.stats.receivedPackets;
-    pair.runTo(pair.now + lateByProbeTimeouts * server.stats.probeTimeoutMs);
+    const before = victim.stats.receivedPackets;
+    pair.runTo(pair.now + lateByProbeTimeouts * victim.stats.probeTimeoutMs);
     rogue.say(PADDING, old, late);
-    strictEqual(server.stats.receivedPackets - before, lateByProbeTimeouts < 3 ? 1 : 0, `${lateByProbeTimeouts}`);
-    strictEqual(rogue.server.closeReason, undefined);
-    strictEqual(server.stats.keyUpdates, 1);
+    strictEqual(victim.stats.receivedPackets - before, lateByProbeTimeouts < 3 ? 1 : 0, `${lateByProbeTimeouts}`);
+    strictEqual(rogue.victim.closeReason, undefined);
+    strictEqual(victim.stats.keyUpdates, 1);
   }
 });
 
@@ -201,8 +201,8 @@ Deno.test("No key is made while a packet is opened or an update goes, forged or 
       return NODE_AEAD_BACKEND.aead(name, key);
     },
   };
-  const rogue = new RogueClient({ server: { aead: counting } });
-  const { pair, server } = rogue;
+  const rogue = new RogueEnd({ server: { aead: counting } });
+  const { pair, victim } = rogue;
   const during = (action: () => void): number => {
     const before = made;
     action();
@@ -212,10 +212,10 @@ Deno.test("No key is made while a packet is opened or an update goes, forged or 
   for (let i = 0; i < 8; i++) strictEqual(during(() => rogue.forge(new Uint8Array(60).fill(0x40 + i))), 0);
   rogue.sealer.update();
   strictEqual(during(() => rogue.say(PING)), 0);
-  strictEqual(server.stats.keyUpdates, 1);
+  strictEqual(victim.stats.keyUpdates, 1);
   // The keys of the phase after that are made when those of the one before go.
-  strictEqual(during(() => pair.runTo(pair.now + 4 * server.stats.probeTimeoutMs)), 2);
+  strictEqual(during(() => pair.runTo(pair.now + 4 * victim.stats.probeTimeoutMs)), 2);
   rogue.sealer.update();
   strictEqual(during(() => rogue.say(PING)), 0);
-  strictEqual(server.stats.keyUpdates, 2);
+  strictEqual(victim.stats.keyUpdates, 2);
 });

@@ -1,6 +1,6 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { concatBytes, fromHex } from "../../../protocols/core/bytes.ts";
-import { RogueClient } from "../../support/rogue_client.ts";
+import { RogueEnd } from "../../support/rogue_end.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 
 const hex = fromHex;
@@ -22,25 +22,25 @@ const ODDITIES: readonly (readonly [string, Uint8Array])[] = [
 
 for (const [name, payload] of ODDITIES) {
   Deno.test(`Connection stays open on ${name}`, () => {
-    const rogue = new RogueClient();
-    const { pair, server } = rogue;
+    const rogue = new RogueEnd();
+    const { pair, victim } = rogue;
     rogue.say(payload);
     rogue.say(hex("01"));
     pair.runTo(pair.now + 200);
-    strictEqual(server.state, "confirmed", JSON.stringify(server.closeReason));
+    strictEqual(victim.state, "confirmed", JSON.stringify(victim.closeReason));
   });
 }
 
 Deno.test("Frames of random bytes close the connection with a code and never throw, seeds 1 to 200 (RFC 9000 §11.1)", () => {
   const random = seededRandom(1);
   for (let seed = 1; seed <= 200; seed++) {
-    const rogue = new RogueClient();
-    const { server } = rogue;
-    for (let packet = 0; packet < 10 && server.state === "confirmed"; packet++) {
+    const rogue = new RogueEnd();
+    const { victim } = rogue;
+    for (let packet = 0; packet < 10 && victim.state === "confirmed"; packet++) {
       const bytes = random.fill(new Uint8Array(1 + seed % 60));
       bytes[0] = bytes[0]! % 0x32;
       rogue.say(bytes);
     }
-    ok(["confirmed", "closing", "draining", "drained"].includes(server.state), `seed ${seed}`);
+    ok(["confirmed", "closing", "draining", "drained"].includes(victim.state), `seed ${seed}`);
   }
 });

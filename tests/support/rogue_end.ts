@@ -1,5 +1,5 @@
 /**
- * A server, and a stranger that has the keys of its client.
+ * A connection one end of which is in the hands of a stranger that has its keys.
  *
  * @module
  */
@@ -18,6 +18,7 @@ import {
   CLIENT_KEY,
   Pair,
   type PairOptions,
+  type Peer,
   rawKeyTls,
   SERVER_ADDRESS,
   SERVER_KEY,
@@ -27,41 +28,52 @@ import { type Closing, closingOfFrame } from "./raw_answers.ts";
 const SUITE = CIPHER_SUITES.TLS_CHACHA20_POLY1305_SHA256;
 
 /**
- * A server, and in its client's place somebody with the client's keys who says what he likes: the true client is cut off once
- * the handshake is confirmed.
+ * A connection, and in the place of one end somebody with its keys who says what he likes: the true end is cut off once the
+ * handshake is confirmed.
  */
-export class RogueClient {
+export class RogueEnd {
   readonly pair: Pair;
-  readonly server: QuicConnection;
+  /** The other end. */
+  readonly victim: QuicConnection;
   readonly sealer: PacketSealer;
-  /** Largest number of the packets that the server has sent. */
-  largestFromServer = -1;
+  /** Largest number of the packets that the victim has sent. */
+  largestHeard = -1;
   /** Key phases that they have begun. */
-  phaseFromServer = 0;
+  phaseHeard = 0;
   /** How many of them do not open. */
-  unreadFromServer = 0;
-  /** How the server has closed, once it has. */
+  unreadPackets = 0;
+  /** How the victim has closed, once it has. */
   closing: Closing | undefined;
+  readonly #own: Peer;
+  readonly #ownSecret: Uint8Array;
   readonly #opener: PacketOpener;
   readonly #frames = new FrameDecoder();
   #connectionId = new Uint8Array(0);
   #packetNumber = 1000;
 
-  constructor(options: PairOptions = {}) {
+  /** @param by Which end is the rogue's. */
+  constructor(options: PairOptions = {}, by: "client" | "server" = "client") {
     this.pair = new Pair({ clientTls: { ...rawKeyTls(CLIENT_KEY, SERVER_KEY), keyLog: true }, ...options });
+    const { client, server } = this.pair;
+    const [own, other] = by === "client" ? [client, server] : [server, client];
+    this.#own = own;
     const early: Uint8Array[] = [];
     this.pair.filter = (from, bytes) => {
-      if (from === this.pair.client && (bytes[0]! & 0x80) === 0) this.#connectionId = bytes.slice(1, 9);
-      if (from === this.pair.server && (bytes[0]! & 0x80) === 0) early.push(bytes);
+      if ((bytes[0]! & 0x80) !== 0) return true;
+      if (from === own) this.#connectionId = bytes.slice(1, 9);
+      else early.push(bytes);
       return true;
     };
-    this.server = this.pair.established().server;
+    this.victim = this.pair.established()[by === "client" ? "server" : "client"];
     this.pair.runTo(this.pair.now + 200);
-    this.sealer = new PacketSealer(NODE_AEAD_BACKEND, SUITE, this.#secret("CLIENT_TRAFFIC_SECRET_0"));
-    this.#opener = new PacketOpener(NODE_AEAD_BACKEND, SUITE, this.#secret("SERVER_TRAFFIC_SECRET_0"));
+    const secrets = [this.#secret("CLIENT_TRAFFIC_SECRET_0"), this.#secret("SERVER_TRAFFIC_SECRET_0")] as const;
+    const [ownSecret, victimSecret] = by === "client" ? secrets : [secrets[1], secrets[0]];
+    this.#ownSecret = ownSecret;
+    this.sealer = this.oldSealer();
+    this.#opener = new PacketOpener(NODE_AEAD_BACKEND, SUITE, victimSecret);
     for (const bytes of early) this.#read(bytes);
     this.pair.filter = (from, bytes) => {
-      if (from === this.pair.server) this.#read(bytes);
+      if (from === other) this.#read(bytes);
       return false;
     };
   }
@@ -74,16 +86,16 @@ export class RogueClient {
 
   #read(bytes: Uint8Array): void {
     const copy = bytes.slice();
-    if (!this.#opener.open(copy, 0, 9, copy.length, this.largestFromServer)) {
-      this.unreadFromServer++;
+    if (!this.#opener.open(copy, 0, 9, copy.length, this.largestHeard)) {
+      this.unreadPackets++;
       return;
     }
-    if (this.#opener.isNewPhase) this.phaseFromServer++;
+    if (this.#opener.isNewPhase) this.phaseHeard++;
     this.#frames.reset(copy.subarray(this.#opener.payloadStart, this.#opener.payloadEnd), "1");
     for (let frame = this.#frames.next(); frame !== undefined; frame = this.#frames.next()) {
       if (frame.type === "CONNECTION_CLOSE") this.closing = closingOfFrame(frame);
     }
-    this.largestFromServer = Math.max(this.largestFromServer, this.#opener.packetNumber);
+    this.largestHeard = Math.max(this.largestHeard, this.#opener.packetNumber);
   }
 
   /** The next packet number, which then is taken. */
@@ -107,13 +119,16 @@ export class RogueClient {
   /** Lets any bytes arrive; a connection ID goes in front where one has its place. */
   forge(bytes: Uint8Array): void {
     bytes.set(this.#connectionId, 1);
-    this.pair.inject(bytes, CLIENT_ADDRESS, SERVER_ADDRESS);
+    const [from, to] = this.#own === this.pair.client
+      ? [CLIENT_ADDRESS, SERVER_ADDRESS]
+      : [SERVER_ADDRESS, CLIENT_ADDRESS];
+    this.pair.inject(bytes, from, to);
     this.pair.runTo(this.pair.now + this.pair.link.latencyMs);
   }
 
-  /** Another sealer that begins where the client began. */
+  /** Another sealer that begins where the true end began. */
   oldSealer(): PacketSealer {
-    return new PacketSealer(NODE_AEAD_BACKEND, SUITE, this.#secret("CLIENT_TRAFFIC_SECRET_0"));
+    return new PacketSealer(NODE_AEAD_BACKEND, SUITE, this.#ownSecret);
   }
 }
 
