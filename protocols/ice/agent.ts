@@ -306,7 +306,8 @@ export class IceAgent implements Machine<IceEvent> {
   #nextToCheck(): Pair | undefined {
     if (this.#generations.current.remote === undefined) return undefined;
     const next = this.#nomination.chosen ?? this.#checklist.next();
-    if (next === undefined || this.#state.name !== "concluded" || this.#nomination.isWanted(next)) return next;
+    if (next === undefined || this.#state.name !== "concluded") return next;
+    if (next.isNominatedByPeer || this.#nomination.isWanted(next)) return next;
     return this.#checklist.isBehind(next, this.#state.pair) ? undefined : next;
   }
 
@@ -434,7 +435,7 @@ export class IceAgent implements Machine<IceEvent> {
       if (pair.isNominatedByPeer) this.#conclude(pair, pair.state.valid, { by: "peer", now });
       return;
     }
-    if (this.#state.name === "concluded") return;
+    if (this.#state.name === "concluded" && !pair.isNominatedByPeer) return;
     if (pair.state.name === "in-progress") pair.state.transaction.cancel();
     this.#checklist.trigger(pair);
     this.#revive();

@@ -17,8 +17,11 @@ export const CONSENT_INTERVAL_MS = 5000;
 /** RFC 7675 §5.1: 80 to 120 %, so that the checks of many do not fall together. */
 const JITTER = 0.2;
 
-/** After this long without a sign what runs over the path is to ask for one; a check follows where it does not. */
-export const MAX_QUIET_MS = 20_000;
+/**
+ * After this long without a sign what runs over the path is to ask for one; a check follows where it does not. A peer whose
+ * NAT has moved it just then, and that keeps its path alive every 15 s, is heard again before consent ends.
+ */
+export const MAX_QUIET_MS = 14_000;
 
 /** Unanswered checks in a row by which consent is in doubt: with what runs over the path they are three that were lost. */
 const DOUBTFUL_CHECKS = 2;

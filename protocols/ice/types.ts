@@ -96,7 +96,7 @@ export type IceEvent =
   | { readonly type: "roleChanged"; readonly role: IceRole }
   /** Everything is checked anew, because we were told to or because the peer does: RFC 8445 §9. */
   | { readonly type: "restarted" }
-  /** Nothing was sent on the path for 20 s: whoever sends there may ask the peer for a sign. */
+  /** There was no sign for 14 s, nothing having been sent: whoever sends there may ask the peer for a sign. */
   | { readonly type: "consentQuiet"; readonly base: Base; readonly remote: Address }
   /** What was sent on the path is unanswered, and so were two checks of consent. */
   | { readonly type: "consentInDoubt"; readonly base: Base; readonly remote: Address }

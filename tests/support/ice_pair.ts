@@ -74,7 +74,7 @@ class Nat {
 export class IceHost {
   readonly name: string;
   readonly agent: IceAgent;
-  readonly bases: readonly Base[];
+  readonly bases: Base[];
   readonly nat: Nat | undefined;
   readonly credentials: IceCredentials;
   readonly events: { readonly at: number; readonly event: IceEvent }[] = [];
@@ -86,7 +86,7 @@ export class IceHost {
   }) {
     this.name = name;
     this.agent = agent;
-    this.bases = options.bases;
+    this.bases = [...options.bases];
     this.nat = options.nat;
     this.credentials = options.credentials;
   }
@@ -131,6 +131,8 @@ export class IcePair {
   readonly sent: Sent[] = [];
   /** Drops a datagram on its way when it says so. */
   loses: (sent: Sent, nth: number) => boolean = () => false;
+  /** Changes a datagram on its way. */
+  damages: (sent: Sent, payload: Uint8Array) => void = () => {};
   /** Local errors of sending: the name of the error, or `undefined`. */
   sendError: (base: Base, remote: Address) => string | undefined = () => undefined;
   now = 0;
@@ -270,6 +272,7 @@ export class IcePair {
       const base = other.bases.find((one) => one.local === target);
       if (base === undefined) continue;
       const datagram = { base, remote: source, payload: payload.slice() };
+      this.damages(sent, datagram.payload);
       this.#inFlight.push({ at: this.now + this.latencyMs, host: other, datagram });
     }
   }

@@ -96,7 +96,7 @@ Deno.test("a listener that waits costs sixteen packets a minute, half of them UD
   strictEqual(world.natOfB!.mappings().length, 2);
 });
 
-Deno.test("a session that is idle for an hour behind NATs that forget after 30 s lives, at twelve packets a minute", () => {
+Deno.test("a session that is idle for an hour behind NATs that forget after 30 s lives, at sixteen packets a minute", () => {
   const world = new World({ seed: 5, caller: NAT, listener: NAT, trace: { keepEvents: true } });
   const listener = world.listen();
   world.net.run({ until: CALL_AT });
@@ -107,7 +107,7 @@ Deno.test("a session that is idle for an hour behind NATs that forget after 30 s
     type === "sent" && where !== world.server.name && packet.protocol === "udp" && packet.destination.port !== 3478 &&
     at >= 30 * MINUTE_MS && at < (30 + minutes) * MINUTE_MS
   );
-  strictEqual(Math.round(between.length / minutes), 12);
+  strictEqual(Math.round(between.length / minutes), 16);
   // The caller speaks with nobody else any more.
   ok(
     !world.net.trace.events.some(({ type, at, where, packet }) =>
