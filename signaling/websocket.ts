@@ -47,6 +47,12 @@ const MAX_WAITING_MESSAGES = 64;
 /** Bytes that wait for a peer who does not read, at most: beyond, the connection is cut. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
 
+/**
+ * Pings of WebSocket (RFC 6455 §5.5.2) from a client since its last message: they cost it nothing where messages are
+ * counted, and a hub hangs up on who says nothing for 95 s. One more, and the connection is cut.
+ */
+export const MAX_PINGS_BETWEEN_MESSAGES = 64;
+
 /** Where a hub is, and how to get in. */
 export interface WebSocketSignalingOptions {
   /** What a hub with `--token` asks for. */
@@ -305,10 +311,16 @@ export function acceptWebSocket(
         webSocket.close(1000);
       },
     }, readMessageHeader(request.headers[MESSAGE_HEADER]));
+    let pings = 0;
     webSocket.on("message", (data, isBinary) => {
       const text = isBinary ? undefined : textOf(data);
+      pings = 0;
       if (text === undefined) webSocket.close(1003);
       else handler.handleMessage(text);
+    });
+    // The library answers them, and cuts off who does not read the answers.
+    webSocket.on("ping", () => {
+      if (++pings > MAX_PINGS_BETWEEN_MESSAGES) webSocket.terminate();
     });
     // The library has closed it, with the code of RFC 6455 §7.4.1, and "close" follows.
     webSocket.on("error", () => {});
