@@ -13,7 +13,7 @@ if [ -n "${install-}" ]; then
   mapfile -t packages < <(sed -nE 's#^.*"npm:/?((@[^/"]+/)?[^/"@]+@[^/"]+).*$#\1#p' deno.json | grep -v '^@types/')
   wanted="$runtime ${packages[*]}"
   [ "$(cat "$folder/installed" 2>/dev/null)" = "$wanted" ] && exit 0
-  mkdir -p "$folder" && timeout 180 npm install --silent --no-audit --no-fund --no-package-lock --prefix "$folder" \
+  mkdir -p "$folder" && timeout 180 npm install --loglevel=error --no-audit --no-fund --no-package-lock --prefix "$folder" \
     "$runtime" "${packages[@]}" || exit 1
   "$folder/node_modules/.bin/${runtime%@*}" --version || exit 1
   echo "$wanted" >"$folder/installed"

@@ -207,12 +207,13 @@ export class DgramHost implements Host {
     // Link-local remotes are of the interface that the socket is on (RFC 4007 §6); not every runtime says so.
     const zoneAt = base.local.host.indexOf("%");
     const zone = zoneAt < 0 ? "" : base.local.host.slice(zoneAt);
-    socket.on("message", (payload: Uint8Array, { address, port }: RemoteInfo) => {
+    socket.on("message", (payload, { address, port }: RemoteInfo) => {
       const sink = this.#sink;
       if (bound.isClosed || sink === undefined) return;
       const isZoneMissing = zone !== "" && !address.includes("%") && isLinkLocal(address);
       datagram.remote = addressOf(isZoneMissing ? address + zone : address, port);
-      datagram.payload = payload;
+      // A `Buffer` is no `Uint8Array` to whoever keeps a copy: its `slice` is a view.
+      datagram.payload = new Uint8Array(payload.buffer, payload.byteOffset, payload.length);
       sink.handleDatagram(datagram);
       this.#hasNews = true;
       // A flood must not keep answers and alarms waiting.
