@@ -34,11 +34,10 @@ const MAX_SPOILED_BYTES = 64 * 1024;
 
 /** Virtual time for the handshake, for all streams in bad weather, and for what is left when it is clear again. */
 const MAX_HANDSHAKE_MS = 180_000;
-const MAX_SESSION_MS = 1_200_000;
+const MAX_SESSION_MS = 600_000;
 const MAX_CLEAR_MS = 60_000;
-/** Moves, and times that nothing gets through: each costs seconds, so that they have to end for the session to. */
+/** Each move costs seconds, so that they have to end for the session to. */
 const MAX_MOVES = 12;
-const MAX_OUTAGES = 3;
 const MAX_TICK_MS = 400;
 
 /** @throws {Error} If anything is not as it has to be. */
@@ -137,7 +136,7 @@ function liveThrough(world: World, both: Ends, ends: readonly [SessionEnd, Sessi
         if (randomUnit(random) < 0.3) end.connection.updateKeys();
         break;
       case 4:
-        if (outages < MAX_OUTAGES && randomUnit(random) < 0.1) {
+        if (outages < world.maxOutages && randomUnit(random) < 0.1) {
           outages++;
           weather.cut(randomUnit(random) * 3000);
         }

@@ -12,6 +12,8 @@ import type { Base } from "../../protocols/core/machine.ts";
 import { type Random, randomUnit } from "../../protocols/core/random.ts";
 import type { TransportSettings } from "../../protocols/quic/config.ts";
 import type { QuicConnection } from "../../protocols/quic/connection.ts";
+import type { ConnectionEvent } from "../../protocols/quic/events.ts";
+import { ROUND_MS } from "../../protocols/quic/nat_traversal/traversal_client.ts";
 import { AmplificationGuard } from "./amplification_guard.ts";
 import { DirectPath, RELAY } from "./quic_direct_path.ts";
 import { CLIENT_ADDRESS, Pair, type Peer, SERVER_ADDRESS } from "./quic_pair.ts";
@@ -27,6 +29,8 @@ export interface Ends {
 export interface World {
   readonly pair: Pair;
   readonly weather: Weather;
+  /** How often nothing may get through for a while. */
+  readonly maxOutages: number;
   /** The connection; nothing has been sent yet. */
   connect(): QuicConnection;
   /** The handshake is done. */
@@ -54,6 +58,7 @@ export function runWithin(pair: Pair, forMs: number, condition: () => boolean, w
 export class PlainWorld implements World {
   readonly pair: Pair;
   readonly weather: Weather;
+  readonly maxOutages = 3;
   readonly #random: Random;
   readonly #bases: readonly Base[];
   readonly #lastBases: readonly Base[];
@@ -136,6 +141,8 @@ export class PlainWorld implements World {
 export class RelayedWorld implements World {
   readonly pair: Pair;
   readonly weather: Weather;
+  /** A round of NAT traversal has seven seconds: only loss must not make it fail. */
+  readonly maxOutages = 0;
   readonly #path: DirectPath;
   readonly #random: Random;
   readonly #nowhere = new Set<Address>();
@@ -197,8 +204,13 @@ export class RelayedWorld implements World {
     const wasFound = (): boolean =>
       pair.client.events.some(({ event }) => event.type === "pathFound" && event.remote === SERVER_ADDRESS);
     runWithin(pair, 60_000, wasFound, () => "the direct path was not found");
-    // A request that was lost for good is seen only by the round that comes to nothing.
-    strictEqual(hasEvent(pair.client, "roundFailed"), false, "a round failed");
+    // A request that was lost for good is seen only by the round that comes to nothing; large probes may all get lost.
+    const times = (type: ConnectionEvent["type"]): number[] =>
+      pair.client.events.filter(({ event }) => event.type === type).map(({ at }) => at);
+    const failures = times("pathFailed");
+    for (const at of times("roundFailed")) {
+      ok(failures.some((failedAt) => failedAt <= at && failedAt >= at - ROUND_MS), `a round found nothing at ${at} ms`);
+    }
     for (const address of this.#nowhere) server.removeCandidate(pair.server.base, address, pair.now);
     pair.runTo(pair.now + 20_000);
     this.#asked.clear();
@@ -224,6 +236,6 @@ function observedBy(peer: Peer, { path }: QuicConnection): Address | undefined {
   return undefined;
 }
 
-function hasEvent(peer: Peer, type: string): boolean {
+function hasEvent(peer: Peer, type: ConnectionEvent["type"]): boolean {
   return peer.events.some(({ event }) => event.type === type);
 }
