@@ -107,7 +107,10 @@ export async function serve(words: readonly string[]): Promise<number> {
   for (const note of service.notes) status.note(note);
   status.note(`STUN at UDP ${stunAddresses.join(", ")}`);
   if (urls.length > 0) status.note(`both sides say --signaling ${urls.join(", or both ")}`);
-  if (relays.length > 0) status.note(`or one side says listen --via ${relays.join(", or --via ")}`);
+  if (relays.length > 0) {
+    status.note(`or one side says listen --via ${relays.join(", or --via ")}`);
+    status.note("or both say --signaling relay --via that, and need no WebSocket");
+  }
   await aborted(interrupted);
   return 0;
 }
