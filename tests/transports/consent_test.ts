@@ -89,3 +89,25 @@ Deno.test("a peer that vanishes is noticed within 30 s, whether anything is bein
     deepStrictEqual(caller.machine.tableSizes["usernames"], 0);
   }
 });
+
+Deno.test("a session goes over to a better pair that is proved while it runs: QUIC asks it, moves, and ICE nominates it (RFC 9000 §9.1, RFC 8445 §8.1.1)", () => {
+  const world = new World({ seed: 13, hasIpv6: true });
+  const { net } = world;
+  const listener = world.listen();
+  net.run({ until: CALL_AT });
+  const caller = world.dial();
+  const [preferred, other] = caller.bases;
+  // The preferred interface takes no packets at first, and the call comes through by the other.
+  caller.host.failSends(preferred!, "EPERM", { count: 6 });
+  net.run({ until: CALL_AT + 1000 });
+  const { connection } = caller.sessions[0]!;
+  deepStrictEqual([connection.path.base, world.timesOf(caller)["firstByte"]], [other, 465]);
+  net.run({ until: CALL_AT + 60_000 });
+  deepStrictEqual([connection.path.base, connection.path.isValidated], [preferred, true]);
+  const moves = caller.happened.flatMap(({ at, event }) =>
+    event.type === "connection" && event.event.type.startsWith("path") ? [`${at - CALL_AT} ${event.event.type}`] : []
+  );
+  deepStrictEqual(moves, ["3965 pathValidated", "3965 pathChanged"]);
+  strictEqual(listener.sessions[0]!.connection.path.remote, preferred!.local);
+  deepStrictEqual([closedAt(caller), closedAt(listener)], [undefined, undefined]);
+});
