@@ -32,4 +32,20 @@ for (const transport of Object.keys(CUT_WORLDS)) {
     }
     ok(packets > 10, `only ${packets} packets`);
   });
+
+  Deno.test(`${transport}: a hub or relay that stops after any packet of a call costs the call, with what to try, or nothing`, () => {
+    // A server that does not answer at all is the carrier's to give up: tests/signaling/carriers_test.ts.
+    let packets = 1;
+    for (let isWhole = false; !isWhole; packets++) {
+      ok(packets < MAX_PACKETS);
+      const outcome = cutCall(transport, "server", packets);
+      isWhole = outcome.isWhole;
+      const told = `${packets} packets: ${JSON.stringify(outcome)}`;
+      if (!outcome.isAnsweredLater) {
+        match(outcome.message ?? "", /try again|Try another network|ask the peer|closed by idle: /, told);
+      }
+      deepStrictEqual(outcome.left, [], told);
+    }
+    ok(packets > 5, `only ${packets} packets`);
+  });
 }

@@ -27,6 +27,8 @@ interface CutWorld {
   readonly net: VirtualNetwork;
   readonly a: VirtualHost;
   readonly b: VirtualHost;
+  /** Hub, STUN server, relay: whatever there is. */
+  readonly server: VirtualHost;
   readonly callAt: number;
   readonly listener: CutPeer;
   dial(): CutPeer;
@@ -42,7 +44,7 @@ export const CUT_WORLDS: Readonly<Record<string, (seed: number) => CutWorld>> = 
     const world = new World({ seed, trace: { keepEvents: true } });
     const listener = world.listen();
     return {
-      ...{ net: world.net, a: world.a, b: world.b, callAt: CALL_AT, listener },
+      ...{ net: world.net, a: world.a, b: world.b, server: world.server, callAt: CALL_AT, listener },
       dial: () => world.dial(),
       isAnswered: () => world.echo.returned === "hello",
     };
@@ -50,7 +52,8 @@ export const CUT_WORLDS: Readonly<Record<string, (seed: number) => CutWorld>> = 
   "quic-native": (seed) => {
     const world = new NativeWorld({ seed, trace: { keepEvents: true } });
     return {
-      ...{ net: world.net, a: world.a, b: world.b, callAt: NATIVE_CALL_AT, listener: world.listener },
+      ...{ net: world.net, a: world.a, b: world.b, server: world.relay.host, callAt: NATIVE_CALL_AT },
+      listener: world.listener,
       dial: () => world.dial(),
       isAnswered: () => world.returned === "hello",
     };
@@ -58,7 +61,8 @@ export const CUT_WORLDS: Readonly<Record<string, (seed: number) => CutWorld>> = 
   "auto": (seed) => {
     const world = new AutoWorld({ seed, trace: { keepEvents: true } });
     return {
-      ...{ net: world.net, a: world.a, b: world.b, callAt: AUTO_CALL_AT, listener: world.listener },
+      ...{ net: world.net, a: world.a, b: world.b, server: world.relayHosts[0]!, callAt: AUTO_CALL_AT },
+      listener: world.listener,
       dial: () => world.dial(),
       isAnswered: () => world.echo.returned === "hello",
     };
@@ -70,6 +74,8 @@ export interface CutOutcome {
   /** Whether the side that stops has sent fewer packets than it was to; then there is nothing behind it to cut. */
   readonly isWhole: boolean;
   readonly isAnswered: boolean;
+  /** Whether the request was answered in the end. */
+  readonly isAnsweredLater: boolean;
   /** From when the other stopped, until this side said that it is over; `undefined` if it never did. */
   readonly endMs: number | undefined;
   /** What it said. */
@@ -80,17 +86,17 @@ export interface CutOutcome {
   readonly left: readonly string[];
 }
 
-/** Calls, and cuts the power of one side when it has sent `packets` packets since. */
-export function cutCall(transport: string, side: "caller" | "listener", packets: number): CutOutcome {
+/** Calls, and cuts the power of one side, or of the server between them, when it has sent `packets` packets since. */
+export function cutCall(transport: string, side: "caller" | "listener" | "server", packets: number): CutOutcome {
   const world = CUT_WORLDS[transport]?.(7);
   if (world === undefined) throw new RangeError(`There is no world for ${transport}`);
   const { net, callAt } = world;
   net.run({ until: callAt });
-  const name = side === "caller" ? world.a.name : world.b.name;
+  const host = { caller: world.a, listener: world.b, server: world.server }[side];
   let [read, sent] = [net.trace.events.length, 0];
   const hasSent = (): boolean => {
     const { events } = net.trace;
-    for (; read < events.length; read++) if (events[read]!.type === "sent" && events[read]!.where === name) sent++;
+    for (; read < events.length; read++) if (events[read]!.type === "sent" && events[read]!.where === host.name) sent++;
     return sent >= packets;
   };
   const caller = world.dial();
@@ -98,16 +104,18 @@ export function cutCall(transport: string, side: "caller" | "listener", packets:
   net.run({ until: callAt + 3000, stopWhen: hasSent });
   const isWhole = !hasSent();
   const isAnswered = world.isAnswered();
-  (side === "caller" ? world.a : world.b).hasPower = false;
+  host.hasPower = false;
   const cutAt = net.now;
   net.run({ until: cutAt + MAX_END_MS });
   const end = other.happened.find(({ event }) => messageOf(event) !== undefined);
+  const isAnsweredLater = world.isAnswered();
   const held = notEmpty(other).filter((table) => CALL_TABLES.includes(table));
   other.close();
   net.run({ until: net.now + 60_000 });
   return {
     isWhole,
     isAnswered,
+    isAnsweredLater,
     endMs: end === undefined ? undefined : end.at - cutAt,
     message: end === undefined ? undefined : messageOf(end.event),
     held,
