@@ -88,7 +88,7 @@ export const DEFAULT_TRANSPORT_SETTINGS: TransportSettings = Object.freeze({
 export interface AddressValidation {
   /**
    * Whom a Retry asks to come again, at the price of a round trip: everybody, nobody, or, where half of the handshakes that
-   * may be under way are, whoever else begins one.
+   * may be under way are, or a hundred Initials in a second did not open, whoever else begins one.
    */
   readonly retry: "always" | "never" | "under load";
   /** Whether clients get a token that spares them a Retry the next time (NEW_TOKEN). */
@@ -121,7 +121,10 @@ export interface EndpointConfig {
    * `admitToken` named. Who is not admitted gets no answer of any kind.
    */
   readonly admission: "open" | "listed";
-  /** Connections that have not finished their handshake; an Initial beyond gets no answer. */
+  /**
+   * Connections that have not finished their handshake, those that failed before it among them until they are forgotten; an
+   * Initial beyond gets no answer. Once half of them are taken, one address that was proven may have a sixteenth of all.
+   */
   readonly maxHalfOpenConnections: number;
   /** Connections of both roles; an Initial beyond gets no answer. */
   readonly maxConnections: number;

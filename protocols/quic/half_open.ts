@@ -8,7 +8,10 @@
 
 import type { Address } from "../core/address.ts";
 
-/** One source that is proven, an IPv4 address or the /64 of an IPv6 address, has at most this part of the places. */
+/**
+ * Once half of the places are taken, one source that is proven, an IPv4 address or the /64 of an IPv6 address, may have this
+ * part of all of them.
+ */
 export const SOURCE_SHARE: number = 1 / 16;
 
 /** Initials a second that do not open and still cost the work of a connection; beyond, senders have to prove themselves. */

@@ -4,6 +4,7 @@ import type { Address } from "../../../protocols/core/address.ts";
 import { randomBytes } from "../../../protocols/core/random.ts";
 import { DEFAULT_TRANSPORT_SETTINGS } from "../../../protocols/quic/config.ts";
 import { HalfOpenHandshakes, MAX_UNOPENED_PER_SECOND, provenSource } from "../../../protocols/quic/half_open.ts";
+import { PacketHeader } from "../../../protocols/quic/packet.ts";
 import { CLIENT_KEY, Pair, rawKeyTls, SERVER_ADDRESS, SERVER_KEY } from "../../support/quic_pair.ts";
 import { seededRandom } from "../../support/seeded_random.ts";
 import { forgedInitial } from "../../support/stranger.ts";
@@ -92,4 +93,45 @@ Deno.test("One address that proves itself and stops in the handshake leaves plac
   const honest = pair.connect();
   pair.runUntil(() => honest.state === "confirmed");
   strictEqual(honest.state, "confirmed");
+});
+
+Deno.test("A token of an earlier Retry, from anywhere, takes a connection only while there is no load (RFC 9000 §8.1.3)", () => {
+  const pair = new Pair({
+    server: {
+      maxHalfOpenConnections: 8,
+      server: {
+        tls: rawKeyTls(SERVER_KEY, CLIENT_KEY),
+        transport: DEFAULT_TRANSPORT_SETTINGS,
+        addressValidation: { retry: "always", newTokens: false },
+      },
+    },
+  });
+  let token = new Uint8Array(0);
+  const header = new PacketHeader();
+  pair.filter = (from, bytes) => {
+    if (from === pair.client && header.read(bytes, 0, bytes.length) === undefined && header.token.length > 0) {
+      token = header.token.slice();
+    }
+    // Only Retry gets to the client.
+    return from === pair.client || (bytes[0]! & 0xf0) === 0xf0;
+  };
+  const { endpoint } = pair.server;
+  const playAgain = (n: number): void => {
+    const options = { destinationId: randomBytes(random, 8), sourceId: randomBytes(random, 8), token };
+    pair.inject(forgedInitial(Uint8Array.of(1), options), stranger(n), SERVER_ADDRESS);
+    pair.runTo(pair.now + pair.link.latencyMs);
+  };
+  pair.connect();
+  pair.runTo(pair.now + 35);
+  playAgain(0);
+  // That one is told.
+  strictEqual(endpoint.tableSizes["connections"], 2);
+  for (let n = 0; n < 2; n++) {
+    pair.connect();
+    pair.runTo(pair.now + 35);
+  }
+  strictEqual(endpoint.tableSizes["halfOpen"], 4);
+  for (let n = 1; n <= 20; n++) playAgain(n);
+  strictEqual(endpoint.tableSizes["connections"], 4);
+  strictEqual(endpoint.drops.get("token is invalid"), 21);
 });
