@@ -8,7 +8,7 @@
  */
 
 import type { RemoteCandidate } from "../protocols/core/candidate.ts";
-import { addressFromBytes } from "../protocols/core/address.ts";
+import { addressFromBytes, addressOf } from "../protocols/core/address.ts";
 import { concatBytes } from "../protocols/core/bytes.ts";
 import { Reader } from "../protocols/core/reader.ts";
 import { Writer } from "../protocols/core/writer.ts";
@@ -117,19 +117,30 @@ export function textField(fields: Fields, type: number, maxBytes: number): strin
   }
 }
 
+/** In place of a family: a name follows, its length before it. */
+const NAMED = 0;
+
+/** Of a label and ".local", as DNS has them. */
+const MAX_CANDIDATE_NAME_BYTES = 69;
+
 /** One byte each for type and family, then port and address; the zone of a link-local address means nothing elsewhere. */
 export function encodeCandidates(candidates: readonly RemoteCandidate[]): Uint8Array {
-  const writer = new Writer(new Uint8Array(candidates.length * 20));
-  for (const { type, address } of candidates) {
+  const writer = new Writer(new Uint8Array(candidates.length * (5 + MAX_CANDIDATE_NAME_BYTES)));
+  for (const { type, address, name } of candidates) {
     writer.uint8(CANDIDATE_TYPES.indexOf(type));
-    writer.uint8(address.family);
+    writer.uint8(name === undefined ? address.family : NAMED);
     writer.uint16(address.port);
-    writer.bytes(address.bytes);
+    const host = name === undefined ? address.bytes : encodeText(name);
+    if (name !== undefined) writer.uint8(host.length);
+    writer.bytes(host);
   }
   return writer.written();
 }
 
-/** Reads at most {@linkcode MAX_CANDIDATES} candidates; `undefined` if they are malformed or more. */
+/**
+ * Reads at most {@linkcode MAX_CANDIDATES} candidates; `undefined` if they are malformed or more. One with a name is read like
+ * any other: that nobody asks for it here is no fault of what it came with.
+ */
 export function candidatesField(fields: Fields, type: number): RemoteCandidate[] | undefined {
   const value = fields.get(type);
   if (value === undefined) return undefined;
@@ -140,9 +151,23 @@ export function candidatesField(fields: Fields, type: number): RemoteCandidate[]
     const candidateType = CANDIDATE_TYPES[reader.uint8()];
     const family = reader.uint8();
     const port = reader.uint16();
+    if (family === NAMED && candidateType !== undefined) {
+      const name = readName(reader);
+      if (name === undefined) return undefined;
+      candidates.push({ type: candidateType, address: addressOf("0.0.0.0", port), name });
+      continue;
+    }
     const length = family === 4 ? 4 : family === 6 ? 16 : undefined;
     if (candidateType === undefined || length === undefined || reader.remaining < length) return undefined;
     candidates.push({ type: candidateType, address: addressFromBytes(reader.bytes(length), port) });
   }
   return candidates;
+}
+
+/** Letters, digits, hyphens and dots; `undefined` if it is malformed. */
+function readName(reader: Reader): string | undefined {
+  const length = reader.remaining === 0 ? 0 : reader.uint8();
+  if (length === 0 || length > MAX_CANDIDATE_NAME_BYTES || reader.remaining < length) return undefined;
+  const name = new TextDecoder().decode(reader.bytes(length));
+  return /^[0-9A-Za-z.-]+$/.test(name) ? name : undefined;
 }

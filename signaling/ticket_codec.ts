@@ -311,7 +311,7 @@ function writeCandidates(writer: Writer, candidates: readonly RemoteCandidate[])
     const samePrefix = family === 6 && prefix !== undefined && equalBytes(prefix, bytes.subarray(0, 8));
     const length = 1 + (samePort ? 0 : 2) + bytes.length - (samePrefix ? 8 : 0);
     // One byte stays free for the number of STUN servers.
-    if (count === MAX_CANDIDATES || length + 1 > writer.remaining) {
+    if (candidate.name !== undefined || count === MAX_CANDIDATES || length + 1 > writer.remaining) {
       dropped.push(candidate);
       continue;
     }

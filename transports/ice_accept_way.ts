@@ -79,7 +79,7 @@ export class IceAcceptWay implements AcceptWay {
   addRemote(pending: PendingCall, candidates: readonly RemoteCandidate[], now: number): void {
     const direct = candidates.filter(({ type }) => type !== "relay");
     this.#checking.get(pending)?.ice.addRemote(direct, now);
-    for (const { address } of direct) this.#admit(pending, address);
+    for (const { address, name } of direct) if (name === undefined) this.#admit(pending, address);
   }
 
   addLocal(candidate: LocalCandidate, now: number): void {

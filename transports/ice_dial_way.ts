@@ -216,7 +216,12 @@ export class IceDialWay implements DialWay {
 
   #dialEarly(now: number): void {
     if (this.#ice === undefined || this.#isChecked || this.#target.patient) return;
-    for (const { base, remote } of earlyTargets(this.#call.candidates, this.#remote)) {
+    for (
+      const { base, remote } of earlyTargets(
+        this.#call.candidates,
+        this.#remote.filter(({ name }) => name === undefined),
+      )
+    ) {
       this.#attempts.knock(base, remote, now);
     }
   }

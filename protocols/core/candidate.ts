@@ -27,6 +27,8 @@ export interface LocalCandidate {
 export interface RemoteCandidate {
   /** How the peer says it learnt it. */
   readonly type: CandidateType;
-  /** Where to send. */
+  /** Where to send; with a `name` only the port counts. */
   readonly address: Address;
+  /** Instead of the host: what the peer's network would have to be asked for (draft-ietf-mmusic-mdns-ice-candidates §3.2). */
+  readonly name?: string;
 }

@@ -204,7 +204,10 @@ export class IceAgent implements Machine<IceEvent> {
     options: RemoteCandidateOptions = {},
   ): string | undefined {
     const remote = this.#candidates.addRemote(candidate, options);
-    if (typeof remote === "string") return remote;
+    if (typeof remote === "string") {
+      this.#drop(remote);
+      return remote;
+    }
     this.#pairing.pairUp(this.#candidates.local, [remote]);
     this.#pairing.dropUnfit();
     this.#revive();
@@ -512,8 +515,6 @@ export class IceAgent implements Machine<IceEvent> {
     else this.#considerNomination(now);
   }
 
-  // Outcome
-
   /** With `keepTryingUntil` the pair comes again; a proved pair keeps what it has. */
   #fail(pair: Pair, reason: string, now: number): void {
     const { keepTryingUntil, retryMs } = this.#config;
@@ -584,8 +585,6 @@ export class IceAgent implements Machine<IceEvent> {
     const report = this.report();
     this.#events.push({ type: "failed", reason: describeFailure(report), report });
   }
-
-  // Small things
 
   /** There is something to try again. */
   #revive(): void {

@@ -90,7 +90,9 @@ export class CandidateTable {
 
   /** Adds a candidate that came through signaling. @returns The entry, or why it was refused. */
   addRemote(candidate: RemoteCandidate, options: RemoteCandidateOptions): RemoteEntry | string {
-    const { address, type } = candidate;
+    const { address, type, name } = candidate;
+    // draft-ietf-mmusic-mdns-ice-candidates §3.2.2: names under .local are asked for by multicast, which we do not.
+    if (name !== undefined) return "a name and no address";
     const refusal = refuseRemote(address, this.#config);
     if (refusal !== undefined) return refusal;
     if (this.#isOurs(address)) return "our own address";
