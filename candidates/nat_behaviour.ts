@@ -23,6 +23,8 @@ export type NatDependence =
   /** The server has one address: what it sees of its two ports is the same. */
   | "not port-dependent";
 
+const MAPPING_QUESTIONS = ["mapping of the other host", "mapping of the other port"] as const;
+
 /** What was found out. */
 export interface NatBehaviour {
   /** The address the server sees. */
@@ -167,6 +169,11 @@ export class NatBehaviourTest implements Machine<NatBehaviourEvent> {
   #conclude(): void {
     const mapped = this.#mapped;
     if (mapped === undefined) return;
+    // Silence is no mapping: two questions without an answer are not two that were answered alike.
+    if (MAPPING_QUESTIONS.some((question) => this.#seen.has(question) && this.#seen.get(question) === undefined)) {
+      this.#event = { type: "unknown", reason: `${this.#other} does not answer, the other address of ${this.#server}` };
+      return;
+    }
     this.#event = {
       type: "behaviour",
       behaviour: {

@@ -33,7 +33,7 @@ interface World {
 }
 
 /** Asks a server with that many addresses from behind such a NAT, or none. */
-function ask(nat: LabBehaviour | undefined, hosts: 0 | 1 | 2, loss = 0, seed = 1): World {
+function ask(nat: LabBehaviour | undefined, hosts: 0 | 1 | 2, loss = 0, seed = 1, isOtherFar = false): World {
   const net = new VirtualNetwork({ seed });
   const service = net.host("service", { rttToCoreMs: 20 });
   if (hosts === 2) net.attach(service, "eth1", { rttToCoreMs: 20 });
@@ -43,7 +43,10 @@ function ask(nat: LabBehaviour | undefined, hosts: 0 | 1 | 2, loss = 0, seed = 1
   const behind = nat === undefined ? undefined : net.nat(nat);
   const client = net.host("client", {
     rttToCoreMs: 20,
-    up: { lossRate: loss },
+    up: {
+      lossRate: loss,
+      drop: ({ destination }) => isOtherFar && destination.host !== bases[0]!.local.host,
+    },
     ...(behind === undefined ? {} : { behind }),
   });
   const base = client.bind(client.address());
@@ -99,6 +102,14 @@ Deno.test("NAT behaviour: lost questions are asked again", () => {
   for (let seed = 1; seed <= 20; seed++) {
     const [event] = ask({ mapping: "EIM", filtering: "ADF" }, 2, 0.2, seed).events;
     ok(event?.type === "behaviour" && event.behaviour.mapping === "endpoint-independent", `seed ${seed}`);
+  }
+});
+
+Deno.test("NAT behaviour: a server whose other address cannot be reached tells nothing of the mapping", () => {
+  for (const mapping of ["EIM", "ADM", "APDM"] as const) {
+    const [event, ...rest] = ask({ mapping, filtering: "EIF" }, 2, 0, 1, true).events;
+    ok(event?.type === "unknown" && /does not answer, the other address of/.test(event.reason), JSON.stringify(event));
+    deepStrictEqual(rest, []);
   }
 });
 
