@@ -46,6 +46,14 @@ Deno.test("README states the relay's defaults as they are", () => {
   ) ok(text.includes(stated), stated);
 });
 
+Deno.test("docs/runtimes.md installs the packages of deno.json, in the same versions", () => {
+  const { imports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
+  const packages = Object.values<string>(imports).map((specifier) => specifier.replace(/^npm:\/?|\/$/g, ""))
+    .filter((name) => !name.startsWith("@types/"));
+  const text = Deno.readTextFileSync(new URL("docs/runtimes.md", ROOT));
+  strictEqual(text.match(/^npm install .*$/m)?.[0], `npm install --no-save --prefix . ${packages.join(" ")}`);
+});
+
 Deno.test("What the documents link to and name is there", async () => {
   const documents = ["README.md", "CONTRIBUTING.md", "tests/long/summary.md"];
   for await (const { name } of Deno.readDir(new URL("docs/", ROOT))) documents.push(`docs/${name}`);
