@@ -80,12 +80,12 @@ function copyAll(path: DirectPath, of: "client" | "server", keep: boolean): { co
   return count;
 }
 
-for (const  of of["client", "server"] as const) {
-  Deno.test(`NAT traversal: probes of the ${of} that somebody copies from elsewhere move nobody there (RFC 9000 §9.3.3)`, () => {
+for (const prober of ["client", "server"] as const) {
+  Deno.test(`NAT traversal: probes of the ${prober} that somebody copies from elsewhere move nobody there (RFC 9000 §9.3.3)`, () => {
     const { path, toAttacker } = watched();
     const { pair } = path;
     path.moveWhenFound();
-    const count = copyAll(path, of, true);
+    const count = copyAll(path, prober, true);
     const { client, server } = path.connected();
     pair.runTo(30_000);
     ok(count.copies > 0);
