@@ -41,7 +41,7 @@ export const PEER_OPTIONS_HELP =
                      which needs --allow-ffi; auto, ffi where it is allowed; default auto
   --key FILE         who we are: a key made by "identity"; default: a new one each time
   --ca FILE          authorities, PEM, by which hub and relay are believed besides the usual ones; may be repeated
-  --idle SECONDS     how long a silent peer is waited for; default 30
+  --idle SECONDS     how long a silent peer is waited for; default 30, which is the most without a relay
   --loopback         this machine only: for trying things out
   --json             one JSON object a line on stderr`;
 

@@ -350,7 +350,7 @@ export function endedError({ by, code, reason }: SessionClosed): Error {
     case "peer":
       return new Error(`The peer closed the session (${what})`);
     case "idle":
-      return new Error("The peer has vanished: nothing came from it within the idle timeout");
+      return new Error(`The peer has vanished (${reason})`);
     case "transport":
       return new Error(`The connection broke (${what})`);
     default:
