@@ -20,7 +20,10 @@ Deno.test("listen and dial through the hub at a relay: by name, and by a ticket 
   });
   const serving = (async (): Promise<void> => {
     for await (const session of listener) {
-      for await (const { readable, writable } of session.incomingStreams) await readable.pipeTo(writable);
+      for await (const { readable, writable } of session.incomingStreams) {
+        // A caller that has read all of it may be gone before it has acknowledged the end.
+        await readable.pipeTo(writable).catch(() => {});
+      }
     }
   })();
   await listener.ready;

@@ -11,7 +11,10 @@ Deno.test("listen via a relay, dial by its ticket: the session is relayed, then 
   await using listener = listen({ via, transports: [quicNative()], loopback: true });
   const serving = (async (): Promise<void> => {
     for await (const session of listener) {
-      for await (const { readable, writable } of session.incomingStreams) await readable.pipeTo(writable);
+      for await (const { readable, writable } of session.incomingStreams) {
+        // A caller that has read all of it may be gone before it has acknowledged the end.
+        await readable.pipeTo(writable).catch(() => {});
+      }
     }
   })();
   const ticket = await listener.ticket;
