@@ -133,14 +133,20 @@ function file(name: string): string {
 /** What the stream of ours has to reach, as a factor on another stack's median. */
 const LEAST_FACTORS: Readonly<Record<string, number>> = { datapath: 0.6, "datapath, our ACK rate": 0.6, aioquic: 1.5 };
 
+/** What the stream by foreign functions has to reach, as a factor on the runtime's own QUIC, which is native. */
+const LEAST_FFI_FACTOR = 0.5;
+
 /** What is not reached, in words. */
 export function throughputShortfalls(results: readonly ThroughputResult[]): readonly string[] {
   const ours = results.find(({ name }) => name === "traverse")?.median ?? NaN;
+  const medianOf = (wanted: string): number => results.find(({ name }) => name === wanted)?.median ?? NaN;
+  const isFfiSlow = medianOf("traverse by FFI") < LEAST_FFI_FACTOR * medianOf("runtime");
+  const ffi = isFfiSlow ? [`traverse by FFI is slower than ${LEAST_FFI_FACTOR} × the runtime's QUIC`] : [];
   return results.flatMap(({ name, median, missing }) => {
     const factor = LEAST_FACTORS[name];
     if (factor === undefined || missing !== undefined || ours >= factor * median) return [];
     return [`traverse is slower than ${factor} × ${name}: ${ours.toFixed(1)} MB/s, ${median.toFixed(1)} MB/s`];
-  });
+  }).concat(ffi);
 }
 
 /** The results as rows of a table. */

@@ -21,7 +21,7 @@ const MAX_SOCKETS = 256;
 const MAX_RECEIVE_BATCH_RUNS = 8;
 
 /** Turns without a datagram before the sockets are left to a waiting thread, which takes tens of microseconds to wake us. */
-const MAX_IDLE_TURNS = 4;
+const MAX_IDLE_TURNS = 48;
 
 /** Datagrams sent in one turn, at most: then whatever has come in has its turn. */
 const MAX_SENDS_A_TURN = 256;

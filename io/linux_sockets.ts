@@ -36,6 +36,9 @@ const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SOL_UDP = 17;
@@ -47,6 +50,9 @@ const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 const POLLIN = 1;
 const POLLOUT = 4;
+
+/** Asked of the kernel for each direction of a socket; it gives what `net.core.rmem_max` and `wmem_max` allow. */
+const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024;
 
 const EAGAIN = 11;
 const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
@@ -238,6 +244,9 @@ export class LinuxSocket {
     if (isIpv4 || local.host === "::") this.#set(SOL_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE);
     if (!isIpv4) this.#set(SOL_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
     this.#set(SOL_UDP, UDP_GRO, 1);
+    // As much as the system lets us have: twice the default where nobody has changed it, so that bursts are not lost.
+    this.#set(SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+    this.#set(SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
   }
 
   /** Options are wishes: an older kernel does without. */
