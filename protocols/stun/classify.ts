@@ -8,9 +8,6 @@
 /** Bytes of the fixed header: RFC 8489 §5. */
 export const STUN_HEADER_BYTES = 20;
 
-/** RFC 8489 §5. */
-export const MAGIC_COOKIE = 0x2112a442;
-
 /** Bytes of a transaction ID: RFC 8489 §5. */
 export const TRANSACTION_ID_BYTES = 12;
 

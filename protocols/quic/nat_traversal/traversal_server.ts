@@ -33,9 +33,6 @@ import type {
 
 /** Addresses that are named at once; more are ignored. Others keep as many. */
 export const MAX_NAMED_ADDRESSES = 32;
-/** What is declared where nothing is said: enough for two address families with a host and a reflexive address each. */
-export const DEFAULT_CONCURRENCY_LIMIT = 8;
-
 interface NamedAddress {
   readonly sequenceNumber: number;
   readonly candidate: LocalCandidate;
